@@ -1,0 +1,197 @@
+//! Golem's simple service: observations are simulated on a provider; now and then it is asked for their statistics and
+//! for a plot of their distribution, which is downloaded.
+//!
+//! `cargo run --release --example simple_service` runs it on a network of its own. With `YAGNA_APPKEY` set it runs on
+//! the network of the yagna daemon at `YAGNA_API_URL`.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, ensure};
+use async_stream::try_stream;
+use builder::{Build, Terminal, static_programs};
+use clap::Parser;
+use console::style;
+use futures::Stream;
+use requestor::{Amount, Golem, LeastExpensive, Payload, Result, Script, Service, WorkContext, vm};
+use tokio::time::{Instant, sleep};
+use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
+
+const IMAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vm-images/simple_service");
+const SIMPLE_SERVICE: &str = "/golem/run/simple_service";
+const SIMULATE_OBSERVATIONS_CTL: &str = "/golem/run/simulate_observations_ctl";
+
+/// How much longer than planned agreements may last; providers do not care for short ones.
+const SLACK: Duration = Duration::from_secs(3600);
+/// What the shell expects of a program that was interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// Runs Golem's simple service.
+#[derive(Parser)]
+struct Options {
+    /// How many instances to run.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    instances: usize,
+    /// How long to let them run.
+    #[arg(long, value_name = "SECS", default_value = "120", value_parser = seconds)]
+    running_time: Duration,
+    /// How long to wait between two looks at an instance.
+    #[arg(long, value_name = "SECS", default_value = "10", value_parser = seconds)]
+    interval: Duration,
+    /// How long all instances may take to start.
+    #[arg(long, value_name = "SECS", default_value = "240", value_parser = seconds)]
+    starting_timeout: Duration,
+    /// How much may be spent, in GLM.
+    #[arg(long, value_name = "AMOUNT", default_value = "1.0")]
+    budget: Amount,
+    /// The part of the network to look for providers in.
+    #[arg(long, value_name = "NAME")]
+    subnet_tag: Option<String>,
+    /// The payment driver, such as erc20.
+    #[arg(long, value_name = "NAME")]
+    payment_driver: Option<String>,
+    /// The payment network, such as holesky or polygon.
+    #[arg(long, value_name = "NAME")]
+    payment_network: Option<String>,
+    /// Show what each instance uses, and what that costs.
+    #[arg(long)]
+    show_usage: bool,
+    /// Where plots go.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    output_dir: PathBuf,
+}
+
+struct SimpleService {
+    name: String,
+    options: Arc<Options>,
+}
+
+impl Service for SimpleService {
+    async fn get_payload() -> Result<Payload> {
+        let progress = Terminal::stderr();
+        let programs = static_programs(IMAGE, &progress).await?;
+        let image = Build::open(format!("{IMAGE}/Dockerfile"))?.named_context("programs", programs);
+        let image = image.run(&progress).await?;
+        Ok(vm::image_file(image.path())
+            .min_mem_gib(0.5)
+            .min_storage_gib(2.0)
+            .payload())
+    }
+
+    fn start(&mut self, _ctx: &WorkContext) -> impl Stream<Item = Result<Script>> {
+        try_stream! {
+            let mut script = Script::new();
+            script.deploy();
+            script.start();
+            script.run(SIMULATE_OBSERVATIONS_CTL, ["--start"]);
+            yield script;
+        }
+    }
+
+    fn run(&mut self, ctx: &WorkContext) -> impl Stream<Item = Result<Script>> {
+        try_stream! {
+            loop {
+                sleep(self.options.interval).await;
+                let mut script = Script::new();
+                let stats = script.run(SIMPLE_SERVICE, ["--stats"]);
+                let plot = script.run(SIMPLE_SERVICE, ["--plot", "dist"]);
+                yield script;
+
+                let stats = stats.await?;
+                let stats = style(stats.text()?).cyan();
+                println!("{}: {stats}", self.name);
+
+                let plot: String = plot.await?.json()?;
+                let file = self.options.output_dir.join(format!("{}-{}.png", self.name, Uuid::new_v4()));
+                let mut script = Script::new();
+                script.download_file(&plot, &file);
+                yield script;
+                println!("{}: {plot} is now {}", self.name, style(file.display()).cyan());
+
+                if self.options.show_usage {
+                    let usage = ctx.usage().await?;
+                    let cost = ctx.cost(&usage).context("the price is not linear")?;
+                    println!("{}: {usage} used, {cost} GLM", self.name);
+                }
+            }
+        }
+    }
+
+    fn shutdown(&mut self, _ctx: &WorkContext) -> impl Stream<Item = Result<Script>> {
+        try_stream! {
+            let mut script = Script::new();
+            script.run(SIMULATE_OBSERVATIONS_CTL, ["--stop"]);
+            yield script;
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    node::main(async {
+        let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env());
+        log.with_writer(std::io::stderr)
+            .with_ansi(console::colors_enabled_stderr())
+            .init();
+        run(Options::parse()).await.unwrap_or_else(|error| {
+            eprintln!("{} {error:#}", style("error:").red().for_stderr());
+            ExitCode::FAILURE
+        })
+    })
+}
+
+async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let interrupted = requestor::interrupted();
+    let yagna = node::yagna_or_local().subnet_tag(options.subnet_tag.clone());
+    let golem = Golem::builder()
+        .budget(options.budget)
+        .subnet_tag(options.subnet_tag.clone())
+        .payment_driver(options.payment_driver.clone())
+        .payment_network(options.payment_network.clone())
+        .start_on(yagna.await?)
+        .await?;
+    let outcome = tokio::select! {
+        served = serve(&golem, options.into()) => served.map(|()| ExitCode::SUCCESS),
+        () = interrupted => Ok(ExitCode::from(INTERRUPTED)),
+    };
+    println!("{}", golem.shutdown().await);
+    outcome
+}
+
+async fn serve(golem: &Golem, options: Arc<Options>) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    let service = options.clone();
+    let cluster = golem
+        .run_service(move |index| SimpleService {
+            name: format!("simple-service-{}", index + 1),
+            options: service.clone(),
+        })
+        .instances(options.instances)
+        .expiration(options.starting_timeout + options.running_time + SLACK)
+        .strategy(LeastExpensive::new(options.running_time))
+        .on_change(|instance| println!("{}", style(instance).green()))
+        .start()
+        .await?;
+    cluster.all_running(options.starting_timeout).await?;
+    println!(
+        "all instances run after {:.1} s",
+        begin.elapsed().as_secs_f64()
+    );
+
+    tokio::select! {
+        () = sleep(options.running_time) => println!("{}", style("stopping instances").yellow()),
+        () = cluster.ended() => {}
+    }
+    cluster.stop().await;
+    let instances = cluster.instances();
+    let failed = instances.iter().filter(|it| it.cause.is_some()).count();
+    ensure!(
+        failed == 0,
+        "{failed} of {} instances failed",
+        instances.len()
+    );
+    Ok(())
+}
+
+fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_secs)
+}

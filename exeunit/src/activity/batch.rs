@@ -1,0 +1,382 @@
+//! A script under way: its results and its events.
+
+use chrono::{DateTime, Utc};
+use ya_client_model::activity::{
+    CommandOutput, CommandResult, ExeScriptCommandResult, ExeScriptCommandState,
+    exe_script_command::Capture,
+};
+
+use super::capture::Recorder;
+use crate::{
+    cause::in_one_line,
+    event::{RuntimeEvent, RuntimeEventKind},
+    script::Command,
+};
+
+/// Which output of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Stdout,
+    Stderr,
+}
+
+/// Why a command has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The exit code; of what has none, [`Failure::NO_CODE`].
+    pub(crate) code: i32,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// The code of a command that failed without one.
+    pub(crate) const NO_CODE: i32 = -1;
+
+    /// A failure without an exit code.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            code: Self::NO_CODE,
+            message: message.into(),
+        }
+    }
+
+    /// An error and its causes, in one line.
+    pub(crate) fn of(error: &dyn std::error::Error) -> Self {
+        Self::new(in_one_line(error))
+    }
+}
+
+/// A script under way. Its commands end in their order; after one that fails there is no other.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    id: String,
+    script: Vec<Command>,
+    ended: Vec<Ended>,
+    running: Option<Running>,
+    /// All that has happened, from the first on.
+    events: Vec<RuntimeEvent>,
+}
+
+#[derive(Debug)]
+struct Ended {
+    failure: Option<String>,
+    stdout: Option<CommandOutput>,
+    stderr: Option<CommandOutput>,
+    at: DateTime<Utc>,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    stdout: Option<Recorder>,
+    stderr: Option<Recorder>,
+}
+
+impl Batch {
+    pub(super) fn new(id: String, script: Vec<Command>) -> Self {
+        Self {
+            id,
+            script,
+            ended: Vec::new(),
+            running: None,
+            events: Vec::new(),
+        }
+    }
+
+    /// The command that runs, or that is the next to.
+    pub(super) fn next(&self) -> Option<&Command> {
+        match self.is_over() {
+            true => None,
+            false => self.script.get(self.ended.len()),
+        }
+    }
+
+    /// Whether no other command will run.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended.len() == self.script.len() || self.has_failed()
+    }
+
+    fn has_failed(&self) -> bool {
+        self.ended
+            .last()
+            .is_some_and(|ended| ended.failure.is_some())
+    }
+
+    /// The next command has begun.
+    pub(super) fn start(&mut self, now: DateTime<Utc>) {
+        let Some(command) = self.next().cloned() else {
+            return;
+        };
+        self.running = Some(Running::of(&command));
+        self.tell(now, RuntimeEventKind::Started { command });
+    }
+
+    /// The running command has written something.
+    pub(super) fn output(&mut self, channel: Channel, bytes: &[u8], now: DateTime<Utc>) {
+        let running = self.running.as_mut();
+        let recorder = running.and_then(|running| match channel {
+            Channel::Stdout => running.stdout.as_mut(),
+            Channel::Stderr => running.stderr.as_mut(),
+        });
+        if let Some(piece) = recorder.and_then(|recorder| recorder.push(bytes)) {
+            self.tell_output(channel, piece, now);
+        }
+    }
+
+    /// The command that is the next, running or refused, has ended.
+    pub(super) fn end(&mut self, outcome: Result<(), Failure>, now: DateTime<Utc>) {
+        let Running { stdout, stderr } = self.running.take().unwrap_or_default();
+        let mut finish = |channel, recorder: Option<Recorder>| {
+            let (rest, kept) = recorder.map(Recorder::finish).unwrap_or_default();
+            if let Some(rest) = rest {
+                self.tell_output(channel, rest, now);
+            }
+            kept
+        };
+        let stdout = finish(Channel::Stdout, stdout);
+        let stderr = finish(Channel::Stderr, stderr);
+        let (return_code, failure) = match outcome {
+            Ok(()) => (0, None),
+            Err(failure) => (failure.code, Some(failure.message)),
+        };
+        let message = failure.clone();
+        self.tell(
+            now,
+            RuntimeEventKind::Finished {
+                return_code,
+                message,
+            },
+        );
+        self.ended.push(Ended {
+            failure,
+            stdout,
+            stderr,
+            at: now,
+        });
+    }
+
+    /// Whether the command that is asked for, or the last one, has ended, or never will.
+    pub(super) fn has_results(&self, command_index: Option<usize>) -> bool {
+        self.is_over() || command_index.is_some_and(|index| index < self.ended.len())
+    }
+
+    /// The results of all commands that have ended. When one is asked for, only its output is included.
+    pub(super) fn results(&self, command_index: Option<usize>) -> Vec<ExeScriptCommandResult> {
+        let last = command_index.unwrap_or(self.script.len().saturating_sub(1));
+        let result = |(index, ended): (usize, &Ended)| {
+            let is_asked_for = command_index.is_none_or(|asked| asked == index);
+            ExeScriptCommandResult {
+                index: u32::try_from(index).unwrap_or(u32::MAX),
+                result: match ended.failure {
+                    None => CommandResult::Ok,
+                    Some(_) => CommandResult::Error,
+                },
+                stdout: ended.stdout.clone().filter(|_| is_asked_for),
+                stderr: ended.stderr.clone().filter(|_| is_asked_for),
+                message: ended.failure.clone(),
+                is_batch_finished: index == last || ended.failure.is_some(),
+                event_date: ended.at,
+            }
+        };
+        self.ended
+            .iter()
+            .enumerate()
+            .take(last.saturating_add(1))
+            .map(result)
+            .collect()
+    }
+
+    /// What has happened after the first `seen` events.
+    pub(super) fn events_after(&self, seen: usize) -> &[RuntimeEvent] {
+        self.events.get(seen..).unwrap_or_default()
+    }
+
+    /// What runs at this moment, in words.
+    pub(super) fn running_command(&self) -> Option<ExeScriptCommandState> {
+        self.running.as_ref()?;
+        let (name, params) = match self.next()? {
+            Command::Deploy {} => ("Deploy", None),
+            Command::Start { args } => ("Start", Some(args.clone())),
+            Command::Run {
+                entry_point, args, ..
+            } => (
+                "Run",
+                Some([std::slice::from_ref(entry_point), args].concat()),
+            ),
+            Command::Transfer { from, to, .. } => {
+                ("Transfer", Some(vec![from.clone(), to.clone()]))
+            }
+            Command::Terminate {} => ("Terminate", None),
+        };
+        Some(ExeScriptCommandState {
+            command: name.to_owned(),
+            progress: None,
+            params,
+        })
+    }
+
+    fn tell_output(&mut self, channel: Channel, piece: CommandOutput, now: DateTime<Utc>) {
+        let kind = match channel {
+            Channel::Stdout => RuntimeEventKind::StdOut(piece),
+            Channel::Stderr => RuntimeEventKind::StdErr(piece),
+        };
+        self.tell(now, kind);
+    }
+
+    fn tell(&mut self, timestamp: DateTime<Utc>, kind: RuntimeEventKind) {
+        self.events.push(RuntimeEvent {
+            batch_id: self.id.clone(),
+            index: self.ended.len(),
+            timestamp,
+            kind,
+        });
+    }
+}
+
+impl Running {
+    /// A program's output is captured as it is asked for; what the other commands have to say, always.
+    fn of(command: &Command) -> Self {
+        match command {
+            Command::Run { capture, .. } => {
+                let capture = capture.as_ref();
+                let recorder =
+                    |mode: fn(&Capture) -> Option<&_>| capture.and_then(mode).map(Recorder::of);
+                Self {
+                    stdout: recorder(|capture| capture.stdout.as_ref()),
+                    stderr: recorder(|capture| capture.stderr.as_ref()),
+                }
+            }
+            _ => Self {
+                stdout: Some(Recorder::of_everything()),
+                stderr: Some(Recorder::of_everything()),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn time(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000 + seconds, 0).expect("a time")
+    }
+
+    fn batch(script: Value) -> Batch {
+        Batch::new(
+            "b".to_owned(),
+            serde_json::from_value(script).expect("a script"),
+        )
+    }
+
+    fn two_runs() -> Batch {
+        let run = |program: &str| json!({"run": {"entry_point": program, "capture": {"stdout": {"stream": {}}}}});
+        batch(json!([run("/bin/one"), run("/bin/two")]))
+    }
+
+    fn run_one(batch: &mut Batch, outcome: Result<(), Failure>) {
+        batch.start(time(0));
+        batch.output(Channel::Stdout, b"out", time(1));
+        batch.output(Channel::Stderr, b"err", time(1));
+        batch.end(outcome, time(2));
+    }
+
+    fn exit(code: i32) -> Result<(), Failure> {
+        Err(Failure {
+            code,
+            message: format!("ExeScript command exited with code {code}"),
+        })
+    }
+
+    #[test]
+    fn results_add_up() {
+        let mut batch = two_runs();
+        assert!(!batch.has_results(Some(0)) && batch.results(None).is_empty());
+        run_one(&mut batch, Ok(()));
+        assert!(
+            batch.has_results(Some(0)) && !batch.has_results(None) && !batch.has_results(Some(1))
+        );
+        let first = json!({
+            "index": 0, "result": "Ok", "stdout": "out", "stderr": null, "message": null,
+            "isBatchFinished": false, "eventDate": "2023-11-14T22:13:22Z",
+        });
+        assert_eq!(json!(batch.results(None)), json!([first]));
+        run_one(&mut batch, Ok(()));
+        assert!(batch.has_results(None) && batch.is_over());
+        let flags = |index| {
+            let results = batch.results(index);
+            results
+                .iter()
+                .map(|r| (r.stdout.is_some(), r.is_batch_finished))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(flags(None), [(true, false), (true, true)]);
+        assert_eq!(flags(Some(0)), [(true, true)]);
+        assert_eq!(flags(Some(1)), [(false, false), (true, true)]);
+        assert_eq!(flags(Some(7)), [(false, false), (false, false)]);
+    }
+
+    #[test]
+    fn after_a_failure_there_is_nothing() {
+        let mut batch = two_runs();
+        run_one(&mut batch, exit(5));
+        assert!(batch.is_over() && batch.next().is_none());
+        assert!(batch.has_results(None) && batch.has_results(Some(1)));
+        let results = batch.results(None);
+        assert_eq!(results.len(), 1);
+        assert!(results[0].is_batch_finished);
+        assert_eq!(
+            results[0].message.as_deref(),
+            Some("ExeScript command exited with code 5")
+        );
+    }
+
+    #[test]
+    fn events_have_the_shapes_of_the_network() {
+        let mut batch = two_runs();
+        run_one(&mut batch, exit(5));
+        let started = json!({"run": {"entry_point": "/bin/one", "args": [], "capture": {"stdout": {"stream": {}}}}});
+        let event = |second, kind: Value| json!({"batch_id": "b", "index": 0, "timestamp": format!("2023-11-14T22:13:2{second}"), "kind": kind});
+        let message = "ExeScript command exited with code 5";
+        assert_eq!(
+            json!(batch.events_after(0)),
+            json!([
+                event(0, json!({"started": {"command": started}})),
+                event(1, json!({"stdout": "out"})),
+                event(
+                    2,
+                    json!({"finished": {"return_code": 5, "message": message}})
+                ),
+            ])
+        );
+        assert_eq!(batch.events_after(2).len(), 1);
+        assert!(batch.events_after(3).is_empty() && batch.events_after(9).is_empty());
+    }
+
+    #[test]
+    fn an_empty_script_is_over() {
+        let batch = batch(json!([]));
+        assert!(batch.is_over() && batch.has_results(None) && batch.results(None).is_empty());
+    }
+
+    #[test]
+    fn what_runs_is_named() {
+        let mut batch = batch(json!([
+            {"run": {"entry_point": "/bin/date", "args": ["-u"]}},
+            {"transfer": {"from": "gftp://a/b", "to": "container:/c"}},
+        ]));
+        assert_eq!(batch.running_command(), None);
+        batch.start(time(0));
+        assert_eq!(
+            json!(batch.running_command()),
+            json!({"command": "Run", "params": ["/bin/date", "-u"]})
+        );
+        batch.end(Ok(()), time(0));
+        batch.start(time(0));
+        assert_eq!(
+            json!(batch.running_command()),
+            json!({"command": "Transfer", "params": ["gftp://a/b", "container:/c"]})
+        );
+    }
+}

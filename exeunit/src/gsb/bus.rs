@@ -1,0 +1,386 @@
+//! A peer's connection to the bus.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    path::{Path, PathBuf},
+};
+
+use futures::{SinkExt, StreamExt};
+use tokio::{
+    net::UnixStream,
+    sync::{mpsc, oneshot},
+};
+use tokio_util::codec::Framed;
+
+use super::{
+    CallError, CallReply, CallReplyCode, CallReplyType, CallRequest, Hello, Packet, PacketCodec,
+    PacketError, PacketKind, Pong, RegisterReply, RegisterReplyCode, RegisterRequest, decode,
+    encode, message::Message,
+};
+
+/// How many packets may wait to be written before whoever sends more has to wait as well.
+const QUEUE: usize = 16;
+
+/// A peer's connection to the bus. Clones are the same connection, which is closed with the last of them.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    orders: mpsc::Sender<Order>,
+}
+
+/// Why there is no connection to the bus.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot connect to the bus at {}", .path.display())]
+pub struct ConnectError {
+    /// The bus's socket.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: PacketError,
+}
+
+/// Why an address could not be registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// The node refuses.
+    #[error("cannot register {address}: {reason}")]
+    Refused {
+        /// The address.
+        address: String,
+        /// What the node says.
+        reason: String,
+    },
+    /// The connection is closed.
+    #[error("the bus is gone")]
+    Closed,
+}
+
+/// A call from somebody else, to be answered.
+///
+/// If it is dropped without an answer, the caller is told that the service has gone.
+#[derive(Debug)]
+pub struct IncomingCall {
+    message: String,
+    data: Vec<u8>,
+    reply: Reply,
+}
+
+impl Bus {
+    /// Connects to the bus's socket. `name` is what this program is called there.
+    pub async fn connect(path: &Path, name: &str) -> Result<Self, ConnectError> {
+        let failed = |source| ConnectError {
+            path: path.to_owned(),
+            source,
+        };
+        let stream = UnixStream::connect(path).await;
+        let stream = stream.map_err(|error| failed(error.into()))?;
+        let mut connection = Framed::new(stream, PacketCodec::default());
+        let hello = PacketKind::Hello(Hello {
+            name: name.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance_id: std::process::id().to_be_bytes().to_vec(),
+        });
+        connection.send(hello.into()).await.map_err(failed)?;
+        let (orders, received) = mpsc::channel(QUEUE);
+        tokio::spawn(serve(connection, orders.downgrade(), received));
+        Ok(Self { orders })
+    }
+
+    /// Registers an address; the calls to it, and to all below it, arrive in their order.
+    pub async fn register(
+        &self,
+        address: &str,
+    ) -> Result<mpsc::UnboundedReceiver<IncomingCall>, RegisterError> {
+        let (calls, received) = mpsc::unbounded_channel();
+        let (registered, answer) = oneshot::channel();
+        let order = Order::Register {
+            address: address.to_owned(),
+            calls,
+            registered,
+        };
+        let sent = self.orders.send(order).await;
+        sent.map_err(|_| RegisterError::Closed)?;
+        answer.await.unwrap_or(Err(RegisterError::Closed))?;
+        Ok(received)
+    }
+
+    /// Calls a service, `/local/activity` say, and waits for its answer, however long it takes.
+    pub async fn call<M: Message>(
+        &self,
+        service: &str,
+        message: &M,
+    ) -> Result<M::Reply, CallError> {
+        let gone = || CallError::Closed("the bus is gone".to_owned());
+        let (replied, answer) = oneshot::channel();
+        let order = Order::Call {
+            address: format!("{service}/{}", M::NAME),
+            data: encode(message)?,
+            replied,
+        };
+        self.orders.send(order).await.map_err(|_| gone())?;
+        let data = answer.await.unwrap_or_else(|_| Err(gone()))?;
+        decode::<Result<M::Reply, CallError>>(&data)?
+    }
+
+    /// Waits until the connection is closed.
+    pub async fn closed(&self) {
+        self.orders.closed().await;
+    }
+}
+
+impl IncomingCall {
+    /// The name of its message.
+    pub fn message_name(&self) -> &str {
+        &self.message
+    }
+
+    /// Its message.
+    pub fn message<M: Message>(&self) -> Result<M, CallError> {
+        decode(&self.data)
+    }
+
+    /// Answers it.
+    pub async fn answer<M: Message>(mut self, answer: Result<M::Reply, CallError>) {
+        self.reply.send(CallReplyType::Full, encode(&answer)).await;
+    }
+
+    /// Answers it with one item of a stream. False if nobody listens any more.
+    pub async fn item<M: Message>(&mut self, item: Result<M::Reply, CallError>) -> bool {
+        self.reply.send(CallReplyType::Partial, encode(&item)).await
+    }
+
+    /// Ends a stream of items.
+    pub async fn end(mut self) {
+        let nothing: Result<(), CallError> = Ok(());
+        self.reply.send(CallReplyType::Full, encode(&nothing)).await;
+    }
+}
+
+/// The way back to a caller.
+#[derive(Debug)]
+struct Reply {
+    request_id: String,
+    /// None once the last answer is given.
+    orders: Option<mpsc::Sender<Order>>,
+}
+
+impl Reply {
+    async fn send(&mut self, kind: CallReplyType, data: Result<Vec<u8>, CallError>) -> bool {
+        let orders = match kind {
+            CallReplyType::Partial => self.orders.clone(),
+            CallReplyType::Full => self.orders.take(),
+        };
+        let Some(orders) = orders else {
+            return false;
+        };
+        let (code, data) = match data {
+            Ok(data) => (CallReplyCode::Ok, data),
+            Err(error) => (
+                CallReplyCode::ServiceFailure,
+                error.to_string().into_bytes(),
+            ),
+        };
+        let reply = self.packet(code, kind, data);
+        orders.send(Order::Send(reply)).await.is_ok()
+    }
+
+    fn packet(&self, code: CallReplyCode, kind: CallReplyType, data: Vec<u8>) -> PacketKind {
+        PacketKind::CallReply(CallReply {
+            request_id: self.request_id.clone(),
+            code: code.into(),
+            reply_type: kind.into(),
+            data,
+        })
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(orders) = self.orders.take() {
+            let text = b"the service has not answered".to_vec();
+            let failure = self.packet(CallReplyCode::ServiceFailure, CallReplyType::Full, text);
+            // Where no room is left for it, or no connection, the caller has to find out by itself.
+            let _ = orders.try_send(Order::Send(failure));
+        }
+    }
+}
+
+/// What the connection's task can be told to do.
+#[derive(Debug)]
+enum Order {
+    Register {
+        address: String,
+        calls: mpsc::UnboundedSender<IncomingCall>,
+        registered: oneshot::Sender<Result<(), RegisterError>>,
+    },
+    Call {
+        address: String,
+        data: Vec<u8>,
+        replied: oneshot::Sender<Result<Vec<u8>, CallError>>,
+    },
+    Send(PacketKind),
+}
+
+/// Reads and writes the connection until it breaks, or nobody has a use for it.
+async fn serve(
+    mut connection: Framed<UnixStream, PacketCodec>,
+    orders: mpsc::WeakSender<Order>,
+    mut received: mpsc::Receiver<Order>,
+) {
+    let mut desk = Desk::new(orders);
+    loop {
+        let outgoing = tokio::select! {
+            order = received.recv() => match order {
+                Some(order) => Some(desk.accept(order)),
+                None => return,
+            },
+            packet = connection.next() => match packet {
+                Some(Ok(packet)) => desk.receive(packet),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "the bus speaks nonsense");
+                    return;
+                }
+                None => return,
+            },
+        };
+        if let Some(packet) = outgoing
+            && connection.send(packet.into()).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Who waits for what.
+struct Desk {
+    orders: mpsc::WeakSender<Order>,
+    calls_made: u64,
+    calling: HashMap<String, oneshot::Sender<Result<Vec<u8>, CallError>>>,
+    /// In the order of their requests, which is that of the replies.
+    registering: VecDeque<Registration>,
+    services: HashMap<String, mpsc::UnboundedSender<IncomingCall>>,
+}
+
+struct Registration {
+    address: String,
+    calls: mpsc::UnboundedSender<IncomingCall>,
+    registered: oneshot::Sender<Result<(), RegisterError>>,
+}
+
+impl Desk {
+    fn new(orders: mpsc::WeakSender<Order>) -> Self {
+        Self {
+            orders,
+            calls_made: 0,
+            calling: HashMap::new(),
+            registering: VecDeque::new(),
+            services: HashMap::new(),
+        }
+    }
+
+    /// The packet by which an order is carried out.
+    fn accept(&mut self, order: Order) -> PacketKind {
+        match order {
+            Order::Register {
+                address,
+                calls,
+                registered,
+            } => {
+                self.registering.push_back(Registration {
+                    address: address.clone(),
+                    calls,
+                    registered,
+                });
+                PacketKind::RegisterRequest(RegisterRequest {
+                    service_id: address,
+                })
+            }
+            Order::Call {
+                address,
+                data,
+                replied,
+            } => {
+                self.calls_made += 1;
+                let request_id = self.calls_made.to_string();
+                self.calling.insert(request_id.clone(), replied);
+                PacketKind::CallRequest(CallRequest {
+                    caller: String::new(),
+                    address,
+                    request_id,
+                    data,
+                    no_reply: false,
+                })
+            }
+            Order::Send(packet) => packet,
+        }
+    }
+
+    /// Hands a packet to whoever waits for it; what is left to be sent back at once.
+    fn receive(&mut self, packet: Packet) -> Option<PacketKind> {
+        match packet.kind? {
+            PacketKind::Ping(_) => return Some(PacketKind::Pong(Pong {})),
+            PacketKind::CallRequest(call) => return self.deliver(call),
+            PacketKind::CallReply(reply) => self.settle(reply),
+            PacketKind::RegisterReply(reply) => self.registered(reply),
+            // A peer has no use for the rest.
+            _ => {}
+        }
+        None
+    }
+
+    /// Gives a call to the service at its address, or at the nearest above it; or refuses it.
+    fn deliver(&mut self, call: CallRequest) -> Option<PacketKind> {
+        let mut reply = Reply {
+            request_id: call.request_id,
+            orders: self.orders.upgrade().filter(|_| !call.no_reply),
+        };
+        let services = &self.services;
+        let service = call.address.rmatch_indices('/').find_map(|(slash, _)| {
+            let service = services.get(&call.address[..slash])?;
+            Some((service, call.address[slash + 1..].to_owned()))
+        });
+        if let Some((service, message)) = service {
+            let call = IncomingCall {
+                message,
+                data: call.data,
+                reply,
+            };
+            // A service that has ended drops the call, and so answers it.
+            let _ = service.send(call);
+            return None;
+        }
+        reply.orders.take()?;
+        let text = format!("there is no service at {}", call.address).into_bytes();
+        Some(reply.packet(CallReplyCode::BadRequest, CallReplyType::Full, text))
+    }
+
+    fn settle(&mut self, reply: CallReply) {
+        let Some(replied) = self.calling.remove(&reply.request_id) else {
+            return;
+        };
+        let text = || String::from_utf8_lossy(&reply.data).into_owned();
+        let answer = match CallReplyCode::try_from(reply.code) {
+            Ok(CallReplyCode::BadRequest) => Err(CallError::NotFound(text())),
+            Ok(CallReplyCode::ServiceFailure) => Err(CallError::Closed(text())),
+            Ok(CallReplyCode::Ok) | Err(_) => Ok(reply.data),
+        };
+        // Who called may have given up.
+        let _ = replied.send(answer);
+    }
+
+    fn registered(&mut self, reply: RegisterReply) {
+        let Some(registration) = self.registering.pop_front() else {
+            return;
+        };
+        let address = registration.address;
+        let answer = match reply.code == RegisterReplyCode::Ok as i32 {
+            true => {
+                self.services.insert(address, registration.calls);
+                Ok(())
+            }
+            false => Err(RegisterError::Refused {
+                address,
+                reason: reply.message,
+            }),
+        };
+        let _ = registration.registered.send(answer);
+    }
+}

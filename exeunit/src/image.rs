@@ -1,0 +1,225 @@
+//! The cache of images: each is fetched and unpacked once, and shared from then on.
+//!
+//! ```text
+//! <hash>/tree/                the image's files, never written to again
+//! <hash>/configuration.json   its container's configuration
+//! <hash>.lock                 held by who fetches it; others wait
+//! <hash>.partial/             what is being fetched; becomes <hash>/ when it is whole
+//! ```
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use tokio::{io::AsyncWriteExt, task::spawn_blocking};
+
+use crate::{
+    sandbox::adopt,
+    transfer::{Digest, Download, LocationError, Source, TransferError, Transfers},
+};
+
+/// An image that lies ready.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Image {
+    /// Its files.
+    pub(crate) tree: PathBuf,
+    pub(crate) configuration: gvmi::Configuration,
+}
+
+/// A folder of images that any number of exe-units share.
+#[derive(Clone, Debug)]
+pub(crate) struct Images {
+    folder: PathBuf,
+    transfers: Transfers,
+}
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ImageError {
+    #[error("the agreement names no image: its demand has no golem.srv.comp.task_package")]
+    Unnamed,
+    #[error("the agreement's task package is no place of an image")]
+    Location(#[from] LocationError),
+    #[error(
+        "the agreement's task package has no hash: {package}; `hash:sha3:<hex>:<url>` is expected"
+    )]
+    NoHash { package: String },
+    #[error("cannot fetch the image {digest}")]
+    Fetch {
+        digest: Digest,
+        source: TransferError,
+    },
+    #[error("cannot {step} {}", .path.display())]
+    File {
+        step: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Open(#[from] gvmi::OpenError),
+    #[error(transparent)]
+    Tree(#[from] gvmi::TreeError),
+    #[error(transparent)]
+    Unpack(#[from] gvmi::UnpackError),
+}
+
+impl Images {
+    pub(crate) fn new(folder: PathBuf, transfers: Transfers) -> Self {
+        Self { folder, transfers }
+    }
+
+    /// The image that a task package names: from the cache, or fetched and put there.
+    pub(crate) async fn get(&self, package: Option<&str>) -> Result<Image, ImageError> {
+        let package = package.ok_or(ImageError::Unnamed)?;
+        let source = Source::parse(package)?;
+        let digest = source.digest.clone().ok_or_else(|| ImageError::NoHash {
+            package: package.to_owned(),
+        })?;
+        let slot = Slot::new(&self.folder, &digest);
+        if let Some(image) = slot.image()? {
+            return Ok(image);
+        }
+        let claim = blocking(move || slot.claim()).await?;
+        // Somebody else may have fetched it while this one waited.
+        if let Some(image) = claim.slot.image()? {
+            return Ok(image);
+        }
+        tracing::info!(%digest, "fetching an image");
+        let failed = |source| ImageError::Fetch { digest, source };
+        match self.transfers.fetch(source).await {
+            Ok(download) => claim.store(download).await?.map_err(failed)?,
+            Err(error) => return Err(failed(error)),
+        }
+        blocking(move || claim.unpack()).await
+    }
+}
+
+/// Where an image is in the cache.
+#[derive(Clone, Debug)]
+struct Slot {
+    whole: PathBuf,
+    lock: PathBuf,
+    partial: PathBuf,
+}
+
+impl Slot {
+    fn new(cache: &Path, digest: &Digest) -> Self {
+        Self {
+            whole: cache.join(format!("{digest}")),
+            lock: cache.join(format!("{digest}.lock")),
+            partial: cache.join(format!("{digest}.partial")),
+        }
+    }
+
+    /// The image, if it is there.
+    fn image(&self) -> Result<Option<Image>, ImageError> {
+        let path = self.whole.join(CONFIGURATION);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(at("read", path)(error)),
+        };
+        let configuration = serde_json::from_slice(&text);
+        Ok(Some(Image {
+            tree: self.whole.join(TREE),
+            configuration: configuration.map_err(|error| at("read", path)(error.into()))?,
+        }))
+    }
+
+    /// Waits until nobody else fetches the image, and takes that upon itself. Blocks.
+    fn claim(self) -> Result<Claim, ImageError> {
+        if let Some(cache) = self.lock.parent() {
+            fs::create_dir_all(cache).map_err(at("create", cache))?;
+        }
+        let lock = File::create(&self.lock).map_err(at("create", &self.lock))?;
+        lock.lock().map_err(at("lock", &self.lock))?;
+        // What lies there is of somebody who was killed: the lock would not be free otherwise.
+        if self.partial.exists() {
+            fs::remove_dir_all(&self.partial).map_err(at("remove", &self.partial))?;
+        }
+        fs::create_dir(&self.partial).map_err(at("create", &self.partial))?;
+        Ok(Claim {
+            slot: self,
+            _lock: lock,
+        })
+    }
+}
+
+const TREE: &str = "tree";
+const CONFIGURATION: &str = "configuration.json";
+const IMAGE: &str = "image.gvmi";
+
+/// The right to put an image into the cache, and what of it is there so far. Dropping it gives both up.
+#[derive(Debug)]
+struct Claim {
+    slot: Slot,
+    _lock: File,
+}
+
+impl Claim {
+    /// Writes the image's file. The inner error is that of the download.
+    async fn store(&self, mut download: Download) -> Result<Result<(), TransferError>, ImageError> {
+        let path = self.slot.partial.join(IMAGE);
+        let file = tokio::fs::File::create(&path).await;
+        let mut file = file.map_err(at("create", &path))?;
+        loop {
+            match download.next().await {
+                Ok(Some(bytes)) => file.write_all(&bytes).await.map_err(at("write", &path))?,
+                Ok(None) => break,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        file.flush().await.map_err(at("write", &path))?;
+        Ok(Ok(()))
+    }
+
+    /// Unpacks the image's file and lets everybody see it. Blocks.
+    fn unpack(self) -> Result<Image, ImageError> {
+        let Slot { partial, whole, .. } = &self.slot;
+        let file = partial.join(IMAGE);
+        let image = gvmi::Image::open(&file)?;
+        let tree = partial.join(TREE);
+        image.tree()?.unpack(&tree)?;
+        adopt(&tree).map_err(at("adopt", &tree))?;
+        let path = partial.join(CONFIGURATION);
+        let configuration = serde_json::to_vec(image.configuration());
+        configuration
+            .map_err(io::Error::from)
+            .and_then(|text| fs::write(&path, text))
+            .map_err(at("write", &path))?;
+        fs::remove_file(&file).map_err(at("remove", &file))?;
+        fs::rename(partial, whole).map_err(at("create", whole))?;
+        Ok(Image {
+            tree: whole.join(TREE),
+            configuration: image.configuration().clone(),
+        })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.slot.partial)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            let path = self.slot.partial.display();
+            tracing::warn!(%path, %error, "cannot remove half an image");
+        }
+    }
+}
+
+fn at(step: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> ImageError {
+    let path = path.into();
+    move |source| ImageError::File { step, path, source }
+}
+
+/// Lets a thread do what would hold up all others.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ImageError> + Send + 'static,
+) -> Result<T, ImageError> {
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,23 @@
+//! The exe-unit: a child process per activity, which runs a requestor's scripts in an image, in a sandbox.
+
+mod account;
+mod activity;
+mod agreement;
+mod cause;
+pub mod event;
+mod frame;
+pub mod gsb;
+mod image;
+mod program;
+mod report;
+mod runtime;
+pub mod sandbox;
+pub mod script;
+mod service;
+mod supervisor;
+mod transfer;
+mod unit;
+mod usage;
+mod within;
+
+pub use program::{NotEntered, Program, enter, exe_unit};

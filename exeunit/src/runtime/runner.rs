@@ -1,0 +1,45 @@
+//! The task that owns the runtime.
+
+use prost::bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Outlet, Runtime};
+use crate::{
+    activity::{Channel, Failure},
+    script::Command,
+};
+
+/// A command to run.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) command: Command,
+    /// Breaks it off.
+    pub(crate) interrupt: CancellationToken,
+}
+
+/// What becomes of the command that runs.
+#[derive(Debug)]
+pub(crate) enum News {
+    Output(Channel, Bytes),
+    Ended(Result<(), Failure>),
+}
+
+/// Runs commands, one after the other, until nobody can send any more; then stops the runtime.
+pub(crate) async fn run_jobs(
+    mut runtime: Runtime,
+    mut jobs: mpsc::Receiver<Job>,
+    news: mpsc::Sender<News>,
+) {
+    while let Some(Job { command, interrupt }) = jobs.recv().await {
+        let outlet = Outlet(&news);
+        let outcome = tokio::select! {
+            biased;
+            outcome = runtime.execute(command, &outlet) => outcome,
+            () = interrupt.cancelled() => Err(Failure::new("the command was interrupted")),
+        };
+        // Without a listener there is no next job either.
+        let _ = news.send(News::Ended(outcome)).await;
+    }
+    runtime.clear().await;
+}

@@ -1,0 +1,217 @@
+//! The agent: process 1 of a sandbox. It starts commands, reaps whatever ends, and passes output on.
+//!
+//! It has one thread and waits in one place, for whichever comes first: a message of the host, output of a
+//! command, or the end of a process. Nothing here blocks otherwise. It has no privileges left when it serves.
+
+mod command;
+mod link;
+mod measure;
+mod program;
+mod spawn;
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::retry_on_intr,
+    process::{
+        DumpableBehavior, Signal, WaitOptions, set_dumpable_behavior,
+        set_parent_process_death_signal, wait,
+    },
+};
+
+use self::{command::Command, link::Link};
+use super::{
+    launch::take_stdin,
+    mounts::{self, MountError},
+    privilege, seccomp,
+    wire::{Ready, Refused, Report, Request, Run, Started, Unable},
+};
+use crate::cause::in_one_line;
+
+/// What a program does that is started as an agent: the code that it exits with.
+pub(crate) fn main() -> u8 {
+    let Ok(mut link) = take_stdin().and_then(Link::new) else {
+        return 1;
+    };
+    let served = match settle() {
+        Ok(ended_processes) => {
+            link.send(Report::Ready(Ready {}));
+            Agent::new(link, ended_processes).serve()
+        }
+        Err(error) => {
+            let reason = in_one_line(&error);
+            link.send(Report::Unable(Unable {
+                reason,
+                forbidden: false,
+            }));
+            link.flush()
+        }
+    };
+    served.map_or(1, |()| 0)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum SettleError {
+    #[error("cannot follow the launcher")]
+    Launcher(#[source] rustix::io::Errno),
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    #[error("cannot watch for processes that end")]
+    Children(#[source] io::Error),
+    #[error("cannot give up privileges")]
+    Privilege(#[source] rustix::io::Errno),
+    #[error("cannot filter system calls")]
+    Seccomp(#[from] seccomp::Error),
+}
+
+/// Finishes the sandbox from within, and locks it. What it returns becomes readable when a process ends.
+fn settle() -> Result<UnixStream, SettleError> {
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(SettleError::Launcher)?;
+    mounts::mount_processes()?;
+    mounts::leave_host()?;
+    let ended_processes = watch_children().map_err(SettleError::Children)?;
+    // No process of the sandbox may look into this one, which holds the socket to the host, or reach its program's file.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(SettleError::Privilege)?;
+    privilege::drop_capabilities().map_err(SettleError::Privilege)?;
+    seccomp::apply()?;
+    Ok(ended_processes)
+}
+
+fn watch_children() -> io::Result<UnixStream> {
+    let (readable, written) = UnixStream::pair()?;
+    readable.set_nonblocking(true)?;
+    signal_hook::low_level::pipe::register(libc::SIGCHLD, written)?;
+    Ok(readable)
+}
+
+struct Agent {
+    link: Link,
+    ended_processes: UnixStream,
+    commands: Vec<Command>,
+    /// Pipes that outlive their commands because daemons hold them. They are emptied for as long as that is
+    /// so: a daemon must neither block on a full pipe nor be killed by a closed one.
+    daemons: Vec<OwnedFd>,
+}
+
+impl Agent {
+    fn new(link: Link, ended_processes: UnixStream) -> Self {
+        Self {
+            link,
+            ended_processes,
+            commands: Vec::new(),
+            daemons: Vec::new(),
+        }
+    }
+
+    /// Does what the host asks until it hangs up.
+    fn serve(mut self) -> io::Result<()> {
+        loop {
+            self.link.flush()?;
+            self.wait_for_anything()?;
+            self.reap();
+            if !self.link.receive()? {
+                return Ok(());
+            }
+            while let Some(request) = self.link.next()? {
+                self.fulfil(request);
+            }
+            self.pass_output_on();
+        }
+    }
+
+    fn wait_for_anything(&self) -> io::Result<()> {
+        let mut wanted = PollFlags::IN;
+        if self.link.has_unsent() {
+            wanted |= PollFlags::OUT;
+        }
+        let readable = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        let mut sources = vec![
+            PollFd::new(&self.link, wanted),
+            PollFd::new(&self.ended_processes, PollFlags::IN),
+        ];
+        sources.extend(
+            self.commands
+                .iter()
+                .flat_map(Command::awaited)
+                .map(readable),
+        );
+        sources.extend(self.daemons.iter().map(AsFd::as_fd).map(readable));
+        retry_on_intr(|| poll(&mut sources, None))?;
+        Ok(())
+    }
+
+    /// Takes in the ends of processes: commands, and what they have left behind.
+    fn reap(&mut self) {
+        let mut wake_ups = [0; 64];
+        while matches!(
+            io::Read::read(&mut self.ended_processes, &mut wake_ups),
+            Ok(1..)
+        ) {}
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            if let Some(command) = self.commands.iter_mut().find(|command| command.is(pid)) {
+                command.end(status);
+            }
+        }
+    }
+
+    fn fulfil(&mut self, request: Request) {
+        let find = |commands: &mut Vec<Command>, id| {
+            // A command may have ended while the host's message was on its way.
+            commands.iter_mut().position(|command| command.id() == id)
+        };
+        match request {
+            // Only the launcher, long before, has a use for it.
+            Request::Setup(_) => {}
+            Request::Run(run) => self.start(&run),
+            Request::Credit(credit) => {
+                if let Some(at) = find(&mut self.commands, credit.id) {
+                    self.commands[at].grant(credit.bytes);
+                }
+            }
+            Request::Signal(signal) => {
+                if let Some(at) = find(&mut self.commands, signal.id) {
+                    self.commands[at].signal(signal.signal);
+                }
+            }
+            Request::Release(release) => {
+                if let Some(at) = find(&mut self.commands, release.id) {
+                    self.commands[at].release();
+                }
+            }
+            Request::Measure(_) => self.link.send(Report::Measured(measure::measure())),
+        }
+    }
+
+    fn start(&mut self, run: &Run) {
+        let id = run.id;
+        match spawn::spawn(run).map(|child| Command::new(id, run.window, child)) {
+            Ok(command) => {
+                self.commands.push(command);
+                self.link.send(Report::Started(Started { id }));
+            }
+            Err(refusal) => self.link.send(Report::Refused(Refused {
+                id,
+                code: refusal.code,
+                reason: refusal.reason,
+            })),
+        }
+    }
+
+    fn pass_output_on(&mut self) {
+        for command in &mut self.commands {
+            command.pass_output_on(&mut self.link);
+        }
+        for command in self.commands.extract_if(.., |command| command.is_over()) {
+            self.link.send(command.last_word());
+            self.daemons.extend(command.into_pipes());
+        }
+        self.daemons.retain(command::empty);
+    }
+}

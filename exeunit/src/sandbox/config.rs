@@ -1,0 +1,98 @@
+//! What a sandbox is made of, and what runs in it.
+
+use std::{collections::BTreeMap, os::unix::ffi::OsStrExt, path::PathBuf};
+
+use super::wire;
+use crate::program::Program;
+
+/// The room for `/dev/shm` where no other scratch space is asked for, in bytes.
+const SHARED_MEMORY: u64 = 64 << 20;
+
+/// What a sandbox is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SandboxConfig {
+    /// The program that becomes the sandbox's own processes; [`Program::this`] where the caller has
+    /// called [`enter`](crate::enter).
+    pub program: Program,
+    /// Its root folder.
+    pub root: Root,
+    /// Folders of the host that are seen in it.
+    pub volumes: Vec<Volume>,
+    /// Its host name; at most 64 bytes.
+    pub hostname: String,
+}
+
+/// What the root folder of a sandbox is.
+///
+/// `/proc` and `/dev` are always the sandbox's own, and are created in it where they are missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// A tree that stays as it is, and that any number of sandboxes may share.
+    Overlay {
+        /// The tree. It is never written to.
+        image: PathBuf,
+        /// What the sandbox may write, in bytes. It is held in memory and gone with the sandbox.
+        scratch_bytes: u64,
+    },
+    /// A tree that the sandbox writes to. What root has created in it must be [adopted](super::adopt)
+    /// before.
+    InPlace(PathBuf),
+}
+
+/// A folder of the host in a sandbox, where it can be read and written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// The folder. What root has created must be [adopted](super::adopt) before.
+    pub folder: PathBuf,
+    /// Its absolute path in the sandbox, without `..`; created in the root folder where it is missing.
+    pub path: String,
+}
+
+/// A program to run in a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Its path, or a name to be looked for along the `PATH` of `env`.
+    pub program: String,
+    /// Its arguments, without its name.
+    pub args: Vec<String>,
+    /// Its whole environment.
+    pub env: BTreeMap<String, String>,
+    /// The folder that it begins in.
+    pub working_dir: String,
+}
+
+impl Command {
+    /// A program without arguments or environment, in the root folder.
+    pub fn new(program: impl Into<String>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            working_dir: "/".to_owned(),
+        }
+    }
+}
+
+impl From<&SandboxConfig> for wire::Setup {
+    fn from(config: &SandboxConfig) -> Self {
+        let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
+        let (tree, in_place, scratch_bytes) = match &config.root {
+            Root::Overlay {
+                image,
+                scratch_bytes,
+            } => (bytes(image), false, *scratch_bytes),
+            Root::InPlace(tree) => (bytes(tree), true, SHARED_MEMORY),
+        };
+        let volume = |volume: &Volume| wire::Volume {
+            folder: bytes(&volume.folder),
+            path: volume.path.clone(),
+        };
+        Self {
+            tree,
+            in_place,
+            scratch_bytes,
+            volumes: config.volumes.iter().map(volume).collect(),
+            hostname: config.hostname.clone(),
+        }
+    }
+}

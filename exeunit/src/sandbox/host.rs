@@ -1,0 +1,119 @@
+//! The task that talks to a sandbox's agent on behalf of everybody else.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use futures::{SinkExt, StreamExt};
+use tokio::{
+    net::UnixStream,
+    sync::{mpsc, oneshot},
+};
+use tokio_util::codec::Framed;
+
+use super::wire::{HostFrames, Measure, Measured, Refused, Report, Request, Run, ToAgent};
+
+pub(super) type Connection = Framed<UnixStream, HostFrames>;
+
+/// What the task can be told to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Start a command.
+    Run {
+        run: Run,
+        /// Where its output and its end go to.
+        reports: mpsc::UnboundedSender<Report>,
+        /// Whether it has started. Unanswered if the sandbox has ended.
+        started: oneshot::Sender<Result<(), Refused>>,
+    },
+    /// Pass on a message that has no answer.
+    Tell(Request),
+    /// Ask for what is used. Unanswered if the sandbox has ended.
+    Measure(oneshot::Sender<Measured>),
+    /// Hang up, which ends the sandbox.
+    Stop,
+}
+
+/// Serves orders until the agent or the last who could give any is gone, or one is to stop.
+pub(super) async fn serve(mut connection: Connection, mut orders: mpsc::UnboundedReceiver<Order>) {
+    let mut desk = Desk::default();
+    loop {
+        tokio::select! {
+            order = orders.recv() => {
+                let Some(request) = order.and_then(|order| desk.accept(order)) else {
+                    return;
+                };
+                let request = ToAgent { request: Some(request) };
+                if connection.send(request).await.is_err() {
+                    return;
+                }
+            }
+            report = connection.next() => match report {
+                Some(Ok(report)) => report.report.into_iter().for_each(|report| desk.file(report)),
+                Some(Err(_)) | None => return,
+            },
+        }
+    }
+}
+
+/// Who waits for what. Whoever waits still when it is dropped learns that the sandbox has ended.
+#[derive(Default)]
+struct Desk {
+    starting: BTreeMap<u64, oneshot::Sender<Result<(), Refused>>>,
+    running: BTreeMap<u64, mpsc::UnboundedSender<Report>>,
+    measuring: VecDeque<oneshot::Sender<Measured>>,
+}
+
+impl Desk {
+    /// What to send to the agent; nothing if it is to stop.
+    fn accept(&mut self, order: Order) -> Option<Request> {
+        match order {
+            Order::Run {
+                run,
+                reports,
+                started,
+            } => {
+                self.starting.insert(run.id, started);
+                self.running.insert(run.id, reports);
+                Some(Request::Run(run))
+            }
+            Order::Tell(request) => Some(request),
+            Order::Measure(measured) => {
+                self.measuring.push_back(measured);
+                Some(Request::Measure(Measure {}))
+            }
+            Order::Stop => None,
+        }
+    }
+
+    /// Hands a report to whoever waits for it, if they still do.
+    fn file(&mut self, report: Report) {
+        match report {
+            Report::Started(started) => {
+                if let Some(waiting) = self.starting.remove(&started.id) {
+                    let _ = waiting.send(Ok(()));
+                }
+            }
+            Report::Refused(refused) => {
+                self.running.remove(&refused.id);
+                if let Some(waiting) = self.starting.remove(&refused.id) {
+                    let _ = waiting.send(Err(refused));
+                }
+            }
+            Report::Output(output) => {
+                if let Some(reports) = self.running.get(&output.id) {
+                    let _ = reports.send(Report::Output(output));
+                }
+            }
+            Report::Ended(ended) => {
+                if let Some(reports) = self.running.remove(&ended.id) {
+                    let _ = reports.send(Report::Ended(ended));
+                }
+            }
+            Report::Measured(measured) => {
+                if let Some(waiting) = self.measuring.pop_front() {
+                    let _ = waiting.send(measured);
+                }
+            }
+            Report::Ready(_) | Report::Unable(_) => {}
+        }
+    }
+}

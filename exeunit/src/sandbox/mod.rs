@@ -1,0 +1,252 @@
+//! Runs programs of an image where they can do no harm: in namespaces of their own, without privileges.
+//!
+//! No root is needed, and nothing is installed. A sandbox lives until it is [stopped](Sandbox::stop) or
+//! dropped, or until the program that has started it ends, however it does: no process, mount or folder of
+//! it stays behind. What one command leaves running in it is there for the next.
+//!
+//! ```no_run
+//! use exeunit::{Program, sandbox::{Command, Output, Root, Sandbox, SandboxConfig}};
+//! use futures::StreamExt;
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let sandbox = Sandbox::start(SandboxConfig {
+//!     program: Program::this()?,
+//!     root: Root::Overlay { image: "/var/cache/images/debian".into(), scratch_bytes: 64 << 20 },
+//!     volumes: vec![],
+//!     hostname: "kiln".into(),
+//! })
+//! .await?;
+//! let mut process = sandbox.run(Command::new("/bin/date")).await?;
+//! while let Some(output) = process.next().await {
+//!     if let Output::Stdout(bytes) = output {
+//!         print!("{}", String::from_utf8_lossy(&bytes));
+//!     }
+//! }
+//! assert!(process.wait().await?.is_success());
+//! sandbox.stop().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # What a program sees
+//!
+//! The [root folder](Root), its [volumes](Volume), `/proc` of the sandbox alone, a `/dev` of a few harmless
+//! devices, a loopback network device and no other, and a host name. It is user 0 there, and everything that
+//! its image or the caller has put there is its own; outside it is the caller, or, when the caller is root, a
+//! user that nobody else is. It has no capability and can gain none, standard input is empty, and a
+//! list of system calls is refused: mounts, namespaces, `ptrace`, keys, `bpf` and the like.
+//!
+//! # What it needs
+//!
+//! Linux 5.12 and unprivileged user namespaces. Where a system forbids those, the
+//! [error](SandboxError::Forbidden) names the setting; nothing is ever run outside a sandbox instead. On kernels
+//! before 6.6 a folder of the image that was removed cannot be made again.
+
+#![expect(
+    unsafe_code,
+    reason = "a few calls to the kernel, each with its own argument, have no safe form"
+)]
+
+mod agent;
+mod config;
+mod error;
+mod host;
+mod launch;
+mod loopback;
+mod mounts;
+mod namespaces;
+mod privilege;
+mod process;
+mod seccomp;
+mod wire;
+
+use std::{
+    os::fd::OwnedFd,
+    process::Stdio,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use futures::{SinkExt, StreamExt};
+use tokio::{
+    net::UnixStream,
+    process::Child,
+    sync::{mpsc, oneshot},
+};
+use tokio_util::codec::Framed;
+
+pub(crate) use self::{
+    agent::main as agent_main, launch::main as launcher_main, privilege::adopt_open,
+};
+pub use self::{
+    config::{Command, Root, SandboxConfig, Volume},
+    error::{RunError, SandboxError, SandboxGone},
+    privilege::adopt,
+    process::{ExitStatus, Output, Process},
+};
+pub use rustix::process::Signal;
+
+use self::{
+    host::{Connection, Order},
+    wire::{HostFrames, Report, Request, Run, ToAgent},
+};
+
+/// A place where programs run, apart from everything else.
+#[derive(Debug)]
+pub struct Sandbox {
+    orders: mpsc::UnboundedSender<Order>,
+    next_id: AtomicU64,
+    launcher: Child,
+}
+
+/// What the processes of a sandbox have used so far, ended ones included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measurement {
+    /// Processor time, in steps of some milliseconds.
+    pub cpu: Duration,
+    /// Memory resident at this moment, in bytes; what processes share counts for each.
+    pub resident_bytes: u64,
+    /// Scratch space in use at this moment, in bytes.
+    pub scratch_bytes: u64,
+}
+
+impl Sandbox {
+    /// Builds a sandbox; it stands when this returns.
+    pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
+        let program = config.program.path();
+        let (connection, launcher) = launch(&config).map_err(|source| SandboxError::Launch {
+            program: program.to_owned(),
+            source,
+        })?;
+        let mut connection = Framed::new(connection, HostFrames::default());
+        greet(&mut connection, &config).await?;
+        let (orders, received) = mpsc::unbounded_channel();
+        tokio::spawn(host::serve(connection, received));
+        Ok(Self {
+            orders,
+            next_id: AtomicU64::new(0),
+            launcher,
+        })
+    }
+
+    /// Starts a program, beside whatever runs already.
+    pub async fn run(&self, command: Command) -> Result<Process, RunError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (reports, received) = mpsc::unbounded_channel();
+        let (started, answer) = oneshot::channel();
+        let run = Run {
+            id,
+            program: command.program,
+            args: command.args,
+            env: command.env,
+            working_dir: command.working_dir,
+            window: process::WINDOW,
+        };
+        // Made before the answer is there: who drops this future does not leave a command behind.
+        let process = Process::new(id, self.orders.clone(), received);
+        self.order(Order::Run {
+            run,
+            reports,
+            started,
+        })?;
+        match answer.await {
+            Ok(Ok(())) => Ok(process),
+            Ok(Err(refused)) => Err(RunError::Refused {
+                code: refused.code,
+                reason: refused.reason,
+            }),
+            Err(_) => Err(SandboxGone.into()),
+        }
+    }
+
+    /// A way to watch it from elsewhere, which does not keep it alive.
+    pub fn monitor(&self) -> Monitor {
+        Monitor {
+            orders: self.orders.clone(),
+        }
+    }
+
+    /// Ends it; when this returns, none of its processes is left.
+    pub async fn stop(mut self) {
+        // Who is gone already has nothing to be stopped, and is only waited for.
+        let _ = self.orders.send(Order::Stop);
+        let _ = self.launcher.wait().await;
+    }
+
+    fn order(&self, order: Order) -> Result<(), SandboxGone> {
+        self.orders.send(order).map_err(|_| SandboxGone)
+    }
+}
+
+/// Watches a sandbox without owning it.
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl Monitor {
+    /// What the sandbox's processes have used so far.
+    pub async fn measure(&self) -> Result<Measurement, SandboxGone> {
+        let (measured, answer) = oneshot::channel();
+        let sent = self.orders.send(Order::Measure(measured));
+        sent.map_err(|_| SandboxGone)?;
+        let measured = answer.await.map_err(|_| SandboxGone)?;
+        Ok(Measurement {
+            cpu: Duration::from_micros(measured.cpu_micros),
+            resident_bytes: measured.resident_bytes,
+            scratch_bytes: measured.scratch_bytes,
+        })
+    }
+
+    /// Waits until the sandbox has ended, or is about to: it was stopped, or one of its own processes was killed.
+    pub async fn gone(&self) {
+        self.orders.closed().await;
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // Commands hold the sender too, so that its dropping would not be noticed.
+        let _ = self.orders.send(Order::Stop);
+    }
+}
+
+/// Starts the launcher, in a process group of its own: an interrupt of the terminal is its host's to handle.
+fn launch(config: &SandboxConfig) -> std::io::Result<(UnixStream, Child)> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let mut launcher = tokio::process::Command::from(config.program.launcher());
+    let launcher = launcher
+        .env_clear()
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        .process_group(0)
+        .spawn()?;
+    Ok((UnixStream::from_std(ours)?, launcher))
+}
+
+/// Tells the launcher what to build, and waits until the agent is there.
+async fn greet(connection: &mut Connection, config: &SandboxConfig) -> Result<(), SandboxError> {
+    let mute = |source| SandboxError::Mute {
+        program: config.program.path().to_owned(),
+        source,
+    };
+    let setup = ToAgent {
+        request: Some(Request::Setup(config.into())),
+    };
+    connection
+        .send(setup)
+        .await
+        .map_err(|error| mute(Some(error)))?;
+    match connection.next().await {
+        Some(Ok(answer)) => match answer.report {
+            Some(Report::Ready(_)) => Ok(()),
+            Some(Report::Unable(unable)) if unable.forbidden => {
+                Err(SandboxError::Forbidden(unable.reason))
+            }
+            Some(Report::Unable(unable)) => Err(SandboxError::Build(unable.reason)),
+            _ => Err(mute(None)),
+        },
+        Some(Err(error)) => Err(mute(Some(error))),
+        None => Err(mute(None)),
+    }
+}

@@ -1,0 +1,224 @@
+//! What a host and the agent inside its sandbox tell each other.
+//!
+//! The messages travel as [frames](crate::frame) on one stream of bytes, so that it may as well be a serial port
+//! of a virtual machine: no descriptors are passed, and commands are told apart by ids that the
+//! host chooses.
+//!
+//! ```text
+//! host                              agent
+//!  Setup                     ─▶       only to a launcher, which builds the sandbox
+//!                            ◀─      Ready | Unable
+//!  Run {id, …, window}       ─▶
+//!                            ◀─      Started {id} | Refused {id, …}
+//!                            ◀─      Output {id, …}     never more bytes than the window has
+//!  Credit {id, bytes}        ─▶       widens it again as the host consumes
+//!  Signal | Release {id}     ─▶
+//!                            ◀─      Ended {id, …}      always the last word on a command
+//!  Measure                   ─▶
+//!                            ◀─      Measured           in the order of the questions
+//! ```
+
+use std::collections::BTreeMap;
+
+use crate::frame::Frames;
+
+/// The host's end of the stream.
+pub(super) type HostFrames = Frames<ToAgent, FromAgent>;
+/// The agent's end of the stream.
+pub(super) type AgentFrames = Frames<FromAgent, ToAgent>;
+
+/// A message of the host.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ToAgent {
+    #[prost(oneof = "Request", tags = "1, 2, 3, 4, 5, 6")]
+    pub(super) request: Option<Request>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum Request {
+    #[prost(message, tag = "1")]
+    Setup(Setup),
+    #[prost(message, tag = "2")]
+    Run(Run),
+    #[prost(message, tag = "3")]
+    Credit(Credit),
+    #[prost(message, tag = "4")]
+    Signal(Signal),
+    #[prost(message, tag = "5")]
+    Release(Release),
+    #[prost(message, tag = "6")]
+    Measure(Measure),
+}
+
+/// What the sandbox is to be made of. Paths are the host's, as bytes.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Setup {
+    /// The tree that becomes its root folder.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) tree: Vec<u8>,
+    /// Whether what is written goes into the tree itself, instead of the scratch space.
+    #[prost(bool, tag = "2")]
+    pub(super) in_place: bool,
+    /// The size of the scratch space.
+    #[prost(uint64, tag = "3")]
+    pub(super) scratch_bytes: u64,
+    #[prost(message, repeated, tag = "4")]
+    pub(super) volumes: Vec<Volume>,
+    #[prost(string, tag = "5")]
+    pub(super) hostname: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Volume {
+    /// The host's folder.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) folder: Vec<u8>,
+    /// Where it is in the sandbox.
+    #[prost(string, tag = "2")]
+    pub(super) path: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Run {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(string, tag = "2")]
+    pub(super) program: String,
+    #[prost(string, repeated, tag = "3")]
+    pub(super) args: Vec<String>,
+    #[prost(btree_map = "string, string", tag = "4")]
+    pub(super) env: BTreeMap<String, String>,
+    #[prost(string, tag = "5")]
+    pub(super) working_dir: String,
+    /// How many bytes of output the agent may send before it needs credit.
+    #[prost(uint64, tag = "6")]
+    pub(super) window: u64,
+}
+
+/// The host has consumed so many bytes of a command's output.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Credit {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) bytes: u64,
+}
+
+/// A signal for a command's process group.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Signal {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(int32, tag = "2")]
+    pub(super) signal: i32,
+}
+
+/// Nobody waits for the command any more: its process group is killed and its output thrown away.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Release {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+}
+
+/// Asks what all processes together have used.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Measure {}
+
+/// A message of the agent.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct FromAgent {
+    #[prost(oneof = "Report", tags = "1, 2, 3, 4, 5, 6, 7")]
+    pub(super) report: Option<Report>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum Report {
+    #[prost(message, tag = "1")]
+    Ready(Ready),
+    #[prost(message, tag = "2")]
+    Unable(Unable),
+    #[prost(message, tag = "3")]
+    Started(Started),
+    #[prost(message, tag = "4")]
+    Refused(Refused),
+    #[prost(message, tag = "5")]
+    Output(Output),
+    #[prost(message, tag = "6")]
+    Ended(Ended),
+    #[prost(message, tag = "7")]
+    Measured(Measured),
+}
+
+/// The sandbox stands.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Ready {}
+
+/// The sandbox could not be built.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Unable {
+    #[prost(string, tag = "1")]
+    pub(super) reason: String,
+    /// Whether it is the system that forbids sandboxes, and the reason says how to allow them.
+    #[prost(bool, tag = "2")]
+    pub(super) forbidden: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Started {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+}
+
+/// The command's program did not start.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Refused {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    /// The code that a shell would exit with: 127 if there is no such program, else 126.
+    #[prost(int32, tag = "2")]
+    pub(super) code: i32,
+    #[prost(string, tag = "3")]
+    pub(super) reason: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Output {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    /// Standard error if true, else standard output.
+    #[prost(bool, tag = "2")]
+    pub(super) is_error: bool,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) bytes: prost::bytes::Bytes,
+}
+
+/// The command's process ended, and all its output up to then has been sent.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Ended {
+    #[prost(uint64, tag = "1")]
+    pub(super) id: u64,
+    #[prost(oneof = "End", tags = "2, 3")]
+    pub(super) end: Option<End>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Oneof)]
+pub(super) enum End {
+    #[prost(int32, tag = "2")]
+    Code(i32),
+    #[prost(int32, tag = "3")]
+    Signal(i32),
+}
+
+/// What all processes of the sandbox, ended ones too, have used.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Measured {
+    /// Processor time, in microseconds.
+    #[prost(uint64, tag = "1")]
+    pub(super) cpu_micros: u64,
+    /// Memory resident now.
+    #[prost(uint64, tag = "2")]
+    pub(super) resident_bytes: u64,
+    /// The scratch space in use now.
+    #[prost(uint64, tag = "3")]
+    pub(super) scratch_bytes: u64,
+}

@@ -1,0 +1,121 @@
+//! How an exe-unit is called.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs a requestor's scripts.
+#[derive(Debug, Parser)]
+#[command(name = "exe-unit", version)]
+pub(super) struct CommandLine {
+    /// What runs commands
+    #[arg(short, long, value_name = "RUNTIME")]
+    pub(super) binary: RuntimeKind,
+
+    /// Accepted for the sake of providers: the limits of the sandbox are its own in any case
+    #[arg(long, alias = "cap-handoff")]
+    runtime_managed_hardware: bool,
+
+    #[command(subcommand)]
+    pub(super) mode: Mode,
+}
+
+/// The runtimes that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RuntimeKind {
+    /// Namespaces of the host's kernel
+    Sandbox,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Mode {
+    /// Take scripts from the service bus at $GSB_URL
+    ServiceBus(ServiceBus),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServiceBus {
+    /// The activity whose scripts are run; the service is /public/exeunit/<ACTIVITY_ID>
+    pub(super) activity_id: String,
+
+    /// The service that states and usage are reported to
+    pub(super) report_url: String,
+
+    /// The agreement, as JSON
+    #[arg(short, long)]
+    pub(super) agreement: PathBuf,
+
+    /// The folder for volumes and logs
+    #[arg(short, long)]
+    pub(super) work_dir: PathBuf,
+
+    /// The folder for images, shared with other exe-units
+    #[arg(short, long)]
+    pub(super) cache_dir: PathBuf,
+
+    /// The socket of the bus, as unix:PATH
+    #[arg(long, env = "GSB_URL", default_value = "unix:/tmp/yagna.sock", value_parser = parse_socket)]
+    pub(super) gsb_url: PathBuf,
+}
+
+fn parse_socket(url: &str) -> Result<PathBuf, String> {
+    match url.strip_prefix("unix:") {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err("only unix:<path> is supported".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<CommandLine, clap::Error> {
+        CommandLine::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn providers_call_it_as_they_do() {
+        for line in [
+            "exe-unit -b sandbox service-bus 79ac /local/activity -a a.json -w work -c cache",
+            "exe-unit -b sandbox --cap-handoff service-bus 79ac /local/activity -c cache -w work -a a.json",
+            "exe-unit --binary sandbox --runtime-managed-hardware service-bus -a a.json -w work -c cache 79ac /local/activity",
+        ] {
+            let Mode::ServiceBus(bus) = parse(line).expect(line).mode;
+            assert_eq!(
+                (&*bus.activity_id, &*bus.report_url),
+                ("79ac", "/local/activity")
+            );
+            let paths = [&bus.agreement, &bus.work_dir, &bus.cache_dir];
+            assert_eq!(paths, ["a.json", "work", "cache"].map(Path::new));
+        }
+    }
+
+    #[test]
+    fn what_it_cannot_do_it_refuses() {
+        for (line, reason) in [
+            ("exe-unit service-bus 79ac /r -a a -w w -c c", "--binary"),
+            (
+                "exe-unit -b /usr/lib/ya-runtime-vm service-bus 79ac /r -a a -w w -c c",
+                "[possible values: sandbox]",
+            ),
+            (
+                "exe-unit -b sandbox --runtime-managed-image service-bus 79ac /r -a a -w w -c c",
+                "--runtime-managed-image",
+            ),
+            ("exe-unit -b sandbox from-file script.json", "from-file"),
+            (
+                "exe-unit -b sandbox service-bus 79ac /r -w w -c c",
+                "--agreement",
+            ),
+            (
+                "exe-unit -b sandbox service-bus 79ac /r -a a -w w -c c --gsb-url tcp://127.0.0.1:7464",
+                "only unix:<path>",
+            ),
+        ] {
+            let error = parse(line).expect_err(line).to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The exe-unit as a process: from its command line to its exit code.
+//!
+//! ```text
+//! bus ──calls──▶ service ──▶ supervisor ──jobs──▶ runner ── owns ──▶ runtime ── owns ──▶ sandbox
+//!                               │  ▲──────news──────┘                   │
+//!                             states                                 monitor
+//! bus ◀──calls── reporter ◀─────┴────────────usage──── meter ◀──────────┘
+//! ```
+//!
+//! It ends when it is told to by a signal, when its sandbox is gone, and when the node is: then what runs is stopped,
+//! whoever waits gets an answer, the last usage is reported, and after it the state Terminated.
+
+mod command_line;
+mod logs;
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{
+    command_line::{CommandLine, Mode, ServiceBus},
+    logs::LogError,
+};
+use crate::{
+    Program,
+    agreement::{Agreement, AgreementError},
+    cause::in_one_line,
+    gsb::{Bus, ConnectError, RegisterError},
+    image::Images,
+    program::NotEntered,
+    report::{ReportError, Reporter},
+    runtime::{Runtime, RuntimeConfig, run_jobs},
+    sandbox::Monitor,
+    service,
+    supervisor::{Connections, Supervisor},
+    transfer::Transfers,
+    usage::Meter,
+};
+
+/// How long the end may take once nothing runs any more.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// The scratch space of a sandbox if the agreement does not limit it, in bytes.
+const SCRATCH: u64 = 1 << 30;
+/// How much of the activity's id is the sandbox's host name: as much as containers are used to.
+const HOSTNAME: usize = 12;
+
+/// What a program does that is started as an exe-unit: the code that it exits with.
+pub(crate) fn main() -> u8 {
+    let started = Instant::now();
+    let command_line = CommandLine::parse();
+    let command_line::RuntimeKind::Sandbox = command_line.binary;
+    let Mode::ServiceBus(settings) = command_line.mode;
+    match serve(&settings, started) {
+        Ok(()) => 0,
+        Err(error) => {
+            let error = in_one_line(&error);
+            tracing::error!("{error}");
+            eprintln!("exe-unit: {error}");
+            1
+        }
+    }
+}
+
+/// Why an exe-unit does not start, or ends before it is told to.
+#[derive(Debug, thiserror::Error)]
+enum ExeUnitError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Agreement(#[from] AgreementError),
+    #[error(transparent)]
+    Program(#[from] NotEntered),
+    #[error("cannot start the async runtime, or listen to signals")]
+    Tokio(#[source] io::Error),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    #[error("the exe-unit has ended")]
+    Ended(#[source] End),
+}
+
+/// Why an exe-unit ends.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("it was told to by {0}")]
+    Signal(&'static str),
+    #[error("the bus is gone")]
+    Bus,
+    #[error("{}", in_one_line(.0))]
+    Node(ReportError),
+    #[error("its sandbox was killed")]
+    Sandbox,
+}
+
+fn serve(settings: &ServiceBus, started: Instant) -> Result<(), ExeUnitError> {
+    logs::begin(&settings.work_dir)?;
+    tracing::info!(activity = settings.activity_id, "an exe-unit starts");
+    let agreement = Agreement::read(&settings.agreement)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ExeUnitError::Tokio)?;
+    let end = runtime.block_on(async {
+        let mut exe_unit = ExeUnit::start(settings, agreement, started).await?;
+        let end = exe_unit.end().await;
+        tracing::info!("the exe-unit ends: {end}");
+        exe_unit.stop(end.to_string()).await;
+        Ok::<_, ExeUnitError>(end)
+    });
+    // A thread that unpacks an image is not waited for; what it leaves is removed when the image is fetched again.
+    runtime.shutdown_background();
+    match end? {
+        End::Signal(_) => Ok(()),
+        end => Err(ExeUnitError::Ended(end)),
+    }
+}
+
+/// An exe-unit at work.
+struct ExeUnit {
+    signals: Signals,
+    bus: Bus,
+    supervisor: Supervisor,
+    runner: JoinHandle<()>,
+    monitor: watch::Receiver<Option<Monitor>>,
+    meter: JoinHandle<Meter>,
+    end_of_usage: CancellationToken,
+    reporter: JoinHandle<()>,
+    node_gone: oneshot::Receiver<ReportError>,
+    answering: TaskTracker,
+}
+
+impl ExeUnit {
+    async fn start(
+        settings: &ServiceBus,
+        agreement: Agreement,
+        started: Instant,
+    ) -> Result<Self, ExeUnitError> {
+        let signals = Signals::listen().map_err(ExeUnitError::Tokio)?;
+        let bus = Bus::connect(&settings.gsb_url, "exe-unit").await?;
+        let transfers = Transfers::new(bus.clone());
+        let images = Images::new(settings.cache_dir.clone(), transfers.clone());
+        let config = runtime_config(settings, &agreement)?;
+        let runtime = Runtime::new(config, images, transfers);
+        let monitor = runtime.monitor();
+        let (activity_id, report_url) = (&settings.activity_id, &settings.report_url);
+        let calls = bus
+            .register(&format!("/public/exeunit/{activity_id}"))
+            .await?;
+
+        let (jobs, received_jobs) = mpsc::channel(1);
+        let (news, received_news) = mpsc::channel(16);
+        let (states, received_states) = mpsc::unbounded_channel();
+        let (usage, received_usage) = mpsc::channel(1);
+        let runner = tokio::spawn(run_jobs(runtime, received_jobs, news));
+        let supervisor = Supervisor::start(Connections {
+            jobs,
+            news: received_news,
+            states,
+        });
+        let answering = TaskTracker::new();
+        tokio::spawn(service::serve(calls, supervisor.clone(), answering.clone()));
+        let end_of_usage = CancellationToken::new();
+        let work = settings.work_dir.clone();
+        let meter = Meter::new(
+            started,
+            work,
+            monitor.clone(),
+            agreement.usage_vector,
+            usage,
+        );
+        let reporter = Reporter::new(bus.clone(), activity_id.clone(), report_url.clone());
+        let (gone, node_gone) = oneshot::channel();
+        let reporter = async move {
+            if let Err(error) = reporter.run(received_states, received_usage).await {
+                // Who is on the way to the end for another reason has no use for this one.
+                let _ = gone.send(error);
+            }
+        };
+        Ok(Self {
+            signals,
+            bus,
+            supervisor,
+            runner,
+            monitor,
+            meter: tokio::spawn(meter.run(end_of_usage.clone())),
+            end_of_usage,
+            reporter: tokio::spawn(reporter),
+            node_gone,
+            answering,
+        })
+    }
+
+    /// Waits for a reason to end.
+    async fn end(&mut self) -> End {
+        tokio::select! {
+            signal = self.signals.next() => End::Signal(signal),
+            () = self.bus.closed() => End::Bus,
+            Ok(error) = &mut self.node_gone => End::Node(error),
+            () = sandbox_gone(&mut self.monitor) => End::Sandbox,
+        }
+    }
+
+    /// Ends in order.
+    async fn stop(self, reason: String) {
+        // Measured before the sandbox goes, and with its memory what it has used of it.
+        self.end_of_usage.cancel();
+        let meter = self.meter.await;
+        self.supervisor.shut_down(reason).await;
+        // A task that has panicked has ended as well.
+        let _ = self.runner.await;
+        if let Ok(mut meter) = meter {
+            meter.report().await;
+        }
+        self.supervisor.terminated().await;
+        self.answering.close();
+        let farewell = async {
+            let _ = self.reporter.await;
+            self.answering.wait().await;
+        };
+        if timeout(FAREWELL, farewell).await.is_err() {
+            tracing::warn!("somebody on the bus has not listened to the end");
+        }
+    }
+}
+
+fn runtime_config(
+    settings: &ServiceBus,
+    agreement: &Agreement,
+) -> Result<RuntimeConfig, NotEntered> {
+    // What is written to the scratch space is in memory: neither limit may be exceeded by it.
+    let limits = [agreement.memory_bytes, agreement.storage_bytes];
+    Ok(RuntimeConfig {
+        program: Program::this()?,
+        work: settings.work_dir.clone(),
+        task_package: agreement.task_package.clone(),
+        hostname: settings.activity_id.chars().take(HOSTNAME).collect(),
+        scratch_bytes: limits.into_iter().flatten().min().unwrap_or(SCRATCH),
+    })
+}
+
+/// Waits until a sandbox has ended that was not stopped.
+async fn sandbox_gone(monitor: &mut watch::Receiver<Option<Monitor>>) {
+    loop {
+        let current = monitor.borrow_and_update().clone();
+        let gone = async {
+            match current {
+                Some(sandbox) => sandbox.gone().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // A sandbox that is stopped is given up first.
+            biased;
+            changed = monitor.changed() => if changed.is_err() {
+                std::future::pending().await
+            },
+            () = gone => return,
+        }
+    }
+}
+
+/// The signals that tell an exe-unit to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+        })
+    }
+
+    /// The name of the next.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.quit.recv() => "SIGQUIT",
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What an activity uses.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rustix::param::clock_ticks_per_second;
+use tokio::{
+    sync::{mpsc, watch},
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{account::Account, sandbox::Monitor};
+
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// How often usage is reported.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Measures an activity.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    started: Instant,
+    /// The folder that volumes and logs are in.
+    work: PathBuf,
+    /// The sandbox that runs at this moment.
+    sandbox: watch::Receiver<Option<Monitor>>,
+    /// The counters that the agreement has, in its order.
+    names: Vec<String>,
+    vectors: mpsc::Sender<Vec<f64>>,
+    usage: Usage,
+}
+
+/// What an activity has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Usage {
+    duration: Duration,
+    /// Processor time of all processes, ended ones too.
+    cpu: Duration,
+    /// The most memory that the sandbox has taken at a time.
+    peak_memory_bytes: u64,
+    /// What lies in the work folder and in scratch space now.
+    storage_bytes: u64,
+}
+
+impl Usage {
+    /// The counters in the agreement's order; one that is not known stays at 0.
+    fn vector(&self, names: &[String]) -> Vec<f64> {
+        let counter = |name: &String| match name.as_str() {
+            "golem.usage.duration_sec" => self.duration.as_secs_f64(),
+            "golem.usage.cpu_sec" => self.cpu.as_secs_f64(),
+            "golem.usage.gib" => self.peak_memory_bytes as f64 / GIB,
+            "golem.usage.storage_gib" => self.storage_bytes as f64 / GIB,
+            _ => 0.0,
+        };
+        names.iter().map(counter).collect()
+    }
+}
+
+impl Meter {
+    /// Measures an activity that has begun at `started`. The agreement's counters are given to `vectors`.
+    pub(crate) fn new(
+        started: Instant,
+        work: PathBuf,
+        sandbox: watch::Receiver<Option<Monitor>>,
+        names: Vec<String>,
+        vectors: mpsc::Sender<Vec<f64>>,
+    ) -> Self {
+        Self {
+            started,
+            work,
+            sandbox,
+            names,
+            vectors,
+            usage: Usage::default(),
+        }
+    }
+
+    /// Gives the usage each second, and when `end` comes.
+    pub(crate) async fn run(mut self, end: CancellationToken) -> Self {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_over = tokio::select! {
+                _ = ticks.tick() => false,
+                () = end.cancelled() => true,
+            };
+            self.report().await;
+            if is_over {
+                return self;
+            }
+        }
+    }
+
+    /// Gives the usage now.
+    pub(crate) async fn report(&mut self) {
+        self.measure().await;
+        // A node that takes no reports ends the exe-unit.
+        let _ = self.vectors.send(self.usage.vector(&self.names)).await;
+    }
+
+    async fn measure(&mut self) {
+        let sandbox = self.sandbox.borrow().clone();
+        // Of a sandbox that has ended, the time is in this process's account.
+        let sandbox = match sandbox {
+            Some(sandbox) => sandbox.measure().await.unwrap_or_default(),
+            None => Default::default(),
+        };
+        let own = Account::of(Path::new("/proc/self")).unwrap_or_default();
+        let own = Duration::from_secs_f64(own.ticks as f64 / clock_ticks_per_second() as f64);
+        let work = self.work.clone();
+        let volumes = spawn_blocking(move || size_below(&work)).await.unwrap_or(0);
+        let memory = sandbox.resident_bytes + sandbox.scratch_bytes;
+        self.usage = Usage {
+            duration: self.started.elapsed(),
+            // Between a sandbox's end and that of its first process, its time is in no account.
+            cpu: self.usage.cpu.max(own + sandbox.cpu),
+            peak_memory_bytes: self.usage.peak_memory_bytes.max(memory),
+            storage_bytes: volumes + sandbox.scratch_bytes,
+        };
+    }
+}
+
+/// The disk space that all files below a folder take, in bytes. Files may come and go meanwhile.
+fn size_below(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| size_of(&entry).unwrap_or(0)).sum()
+}
+
+fn size_of(entry: &fs::DirEntry) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    const BLOCK: u64 = 512;
+    let metadata = entry.metadata()?;
+    let below = match metadata.is_dir() {
+        true => size_below(&entry.path()),
+        false => 0,
+    };
+    Ok(metadata.blocks() * BLOCK + below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vector_is_in_the_agreements_order() {
+        let usage = Usage {
+            duration: Duration::from_millis(1500),
+            cpu: Duration::from_millis(250),
+            peak_memory_bytes: 1 << 29,
+            storage_bytes: 3 << 30,
+        };
+        let names = ["cpu_sec", "storage_gib", "none", "duration_sec", "gib"];
+        let names = names.map(|name| format!("golem.usage.{name}"));
+        assert_eq!(usage.vector(&names), [0.25, 3.0, 0.0, 1.5, 0.5]);
+        assert!(usage.vector(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_size_of_a_folder_is_that_of_all_files_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let empty = size_below(folder.path());
+        fs::create_dir(folder.path().join("sub")).expect("a folder");
+        fs::write(folder.path().join("sub/file"), vec![1; 1_000_000]).expect("a file");
+        std::os::unix::fs::symlink("..", folder.path().join("sub/up")).expect("a link");
+        let size = size_below(folder.path()) - empty;
+        assert!((1_000_000..1_100_000).contains(&size), "{size}");
+    }
+}

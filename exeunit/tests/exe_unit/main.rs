@@ -1,0 +1,13 @@
+//! The exe-unit as a process, on a bus that the test plays.
+
+mod deploy;
+mod ends;
+mod fixture;
+mod node;
+#[path = "../processes/mod.rs"]
+mod processes;
+#[path = "../programs/mod.rs"]
+mod programs;
+mod scripts;
+mod transfers;
+mod web;

@@ -1,0 +1,168 @@
+//! What a requestor wants of an exe-unit, and what it answers.
+
+use std::time::Duration;
+
+use exeunit::{
+    event::RuntimeEvent,
+    gsb::{
+        CallError,
+        message::{Exec, GetExecBatchResults, GetRunningCommand, Message, StreamExecBatchResults},
+    },
+    script::Command,
+};
+use futures::Stream;
+use ya_client_model::{
+    NodeId,
+    activity::{ExeScriptCommandResult, ExeScriptCommandState},
+};
+
+use super::{Activities, NoActivity, has_ended, obituary, service};
+use crate::id::{ActivityId, BatchId};
+
+/// Why an exe-unit does not do as it is told.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ExecError {
+    /// The caller has no such activity.
+    #[error(transparent)]
+    NotFound(#[from] NoActivity),
+    /// It is no more.
+    #[error("activity {activity} has ended: {reason}")]
+    Ended {
+        /// The activity.
+        activity: ActivityId,
+        /// How it ended.
+        reason: String,
+    },
+    /// The exe-unit said so, or did not say anything.
+    #[error("activity {activity}: {error}")]
+    Call {
+        /// The activity.
+        activity: ActivityId,
+        /// What the exe-unit said.
+        error: CallError,
+    },
+}
+
+/// How long an exe-unit may take for an answer that it needs not wait for.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long it may take until it is known how an exe-unit ended that has left the bus.
+const OBITUARY_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Activities {
+    /// Has an exe-unit run a script.
+    pub(crate) async fn exec(
+        &self,
+        caller: NodeId,
+        id: ActivityId,
+        script: Vec<Command>,
+    ) -> Result<BatchId, ExecError> {
+        let batch = self.roster.ask(|roster, _| roster.new_batch()).await;
+        let exec = Exec {
+            activity_id: id.to_string(),
+            batch_id: batch.to_string(),
+            exe_script: script,
+            timeout: None,
+        };
+        let answered = self.call(caller, &id, &exec, ANSWER_TIMEOUT).await?;
+        Ok(BatchId::from(answered))
+    }
+
+    /// The results of a batch, once the command that the caller waits for has ended.
+    pub(crate) async fn results(
+        &self,
+        caller: NodeId,
+        id: ActivityId,
+        batch: BatchId,
+        timeout: Duration,
+        command: Option<usize>,
+    ) -> Result<Vec<ExeScriptCommandResult>, ExecError> {
+        let results = GetExecBatchResults {
+            activity_id: id.to_string(),
+            batch_id: batch.to_string(),
+            timeout: Some(timeout.as_secs_f32()),
+            command_index: command,
+        };
+        self.call(caller, &id, &results, timeout + ANSWER_TIMEOUT)
+            .await
+    }
+
+    /// The events of a batch.
+    pub(crate) async fn events(
+        &self,
+        caller: NodeId,
+        id: ActivityId,
+        batch: BatchId,
+    ) -> Result<impl Stream<Item = Result<RuntimeEvent, CallError>> + Send + use<>, ExecError> {
+        self.living(caller, &id).await?;
+        let events = StreamExecBatchResults {
+            activity_id: id.to_string(),
+            batch_id: batch.to_string(),
+        };
+        let stream = self.bus.stream(&service(&id), &events).await;
+        stream.map_err(|error| ExecError::Call {
+            activity: id,
+            error,
+        })
+    }
+
+    /// What an exe-unit is doing.
+    pub(crate) async fn running_command(
+        &self,
+        caller: NodeId,
+        id: ActivityId,
+    ) -> Result<Vec<ExeScriptCommandState>, ExecError> {
+        let running = GetRunningCommand {
+            activity_id: id.to_string(),
+        };
+        self.call(caller, &id, &running, ANSWER_TIMEOUT).await
+    }
+
+    async fn call<M: Message>(
+        &self,
+        caller: NodeId,
+        id: &ActivityId,
+        message: &M,
+        timeout: Duration,
+    ) -> Result<M::Reply, ExecError> {
+        self.living(caller, id).await?;
+        let service = service(id);
+        let answer = tokio::time::timeout(timeout, self.bus.call(&service, message)).await;
+        let silence = || CallError::Timeout("the exe-unit has not answered in time".to_owned());
+        match answer.unwrap_or_else(|_| Err(silence())) {
+            Ok(reply) => Ok(reply),
+            Err(CallError::Closed(_)) => Err(self.lost(caller, id).await),
+            Err(error) => Err(ExecError::Call {
+                activity: id.clone(),
+                error,
+            }),
+        }
+    }
+
+    /// Fails if an activity has ended.
+    async fn living(&self, caller: NodeId, id: &ActivityId) -> Result<(), ExecError> {
+        let state = self.state(caller, id.clone()).await?;
+        match has_ended(&state) {
+            false => Ok(()),
+            true => Err(ExecError::Ended {
+                activity: id.clone(),
+                reason: obituary(&state),
+            }),
+        }
+    }
+
+    /// Why an exe-unit has left the bus, as soon as that is known.
+    async fn lost(&self, caller: NodeId, id: &ActivityId) -> ExecError {
+        let state = self
+            .wait_for_state(caller, id, OBITUARY_TIMEOUT, has_ended)
+            .await;
+        let reason = match state {
+            Ok(Some(state)) => obituary(&state),
+            _ => "its exe-unit has left the bus".to_owned(),
+        };
+        ExecError::Ended {
+            activity: id.clone(),
+            reason,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Activities: exe-units at work under agreements.
+//!
+//! A [`Roster`](roster::Roster) decides who is to do what, purely; [`Activities`] is what the rest of the node asks. What
+//! a requestor wants of an exe-unit goes to it over the bus.
+
+mod exec;
+mod reports;
+mod roster;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio_util::task::TaskTracker;
+use ya_client_model::{
+    NodeId,
+    activity::{ActivityState, ActivityUsage, ProviderEvent, State},
+    market::agreement::State as AgreementState,
+};
+
+use self::roster::{Roster, Topic};
+pub(crate) use self::{exec::ExecError, roster::NoActivity};
+use crate::{
+    clock::Clock,
+    gsb::{BindError, Bus},
+    id::{ActivityId, AgreementId, Ids},
+    market::{AgreementError, Market},
+    owned::Owned,
+};
+
+/// The activities, for requestors and providers. Each operation says on whose behalf.
+#[derive(Clone, Debug)]
+pub(crate) struct Activities {
+    roster: Owned<Roster>,
+    market: Market,
+    bus: Bus,
+}
+
+/// Why an activity is not there.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CreateActivityError {
+    /// The caller has no such agreement, or is not its requestor.
+    #[error(transparent)]
+    Agreement(#[from] AgreementError),
+    /// The provider is not bound.
+    #[error("agreement {agreement} is {state}, there can be no activity under it")]
+    NotApproved {
+        /// The agreement.
+        agreement: AgreementId,
+        /// Its state.
+        state: AgreementState,
+    },
+    /// It ended before it began.
+    #[error("activity {activity} could not be created: {reason}")]
+    Ended {
+        /// The activity.
+        activity: ActivityId,
+        /// How it ended.
+        reason: String,
+    },
+    /// The provider has not created it in time, and needs not any more.
+    #[error("activity {0} was not created in time")]
+    Timeout(ActivityId),
+}
+
+/// Why an activity has not ended.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DestroyActivityError {
+    /// It is not the caller's to end.
+    #[error(transparent)]
+    NotFound(#[from] NoActivity),
+    /// The provider has not ended it in time; it will.
+    #[error("activity {0} has not ended in time")]
+    Timeout(ActivityId),
+}
+
+impl Activities {
+    /// Begins a roster, for the agreements of `market` and the exe-units on `bus`.
+    pub(crate) async fn open(
+        ids: Ids,
+        clock: Clock,
+        tasks: &TaskTracker,
+        market: Market,
+        bus: Bus,
+    ) -> Result<Self, BindError> {
+        let (_, calls) = bus.serve(reports::ADDRESS).await?;
+        let roster = Owned::start(Roster::new(ids), clock, tasks);
+        tasks.spawn(reports::serve(calls, roster.clone()));
+        Ok(Self {
+            roster,
+            market,
+            bus,
+        })
+    }
+
+    /// Has an activity created by an agreement's provider, and waits until it is.
+    pub(crate) async fn create(
+        &self,
+        caller: NodeId,
+        agreement: AgreementId,
+        timeout: Duration,
+    ) -> Result<ActivityId, CreateActivityError> {
+        let deal = self.market.deal(caller, agreement.clone()).await?;
+        if deal.requestor != caller {
+            return Err(AgreementError::NotFound(agreement).into());
+        }
+        if deal.state != AgreementState::Approved {
+            return Err(CreateActivityError::NotApproved {
+                agreement,
+                state: deal.state,
+            });
+        }
+        let id = self
+            .roster
+            .ask(move |roster, now| roster.create(&deal, now))
+            .await;
+        let known = |state: &ActivityState| state.state.0 != State::New;
+        match self.wait_for_state(caller, &id, timeout, known).await {
+            Ok(Some(state)) if has_ended(&state) => Err(CreateActivityError::Ended {
+                activity: id,
+                reason: obituary(&state),
+            }),
+            Ok(Some(_)) => Ok(id),
+            Ok(None) | Err(NoActivity(_)) => {
+                let late = id.clone();
+                let destroyed = self
+                    .roster
+                    .ask(move |roster, now| roster.destroy(caller, &late, now));
+                // It was there a moment ago.
+                let _ = destroyed.await;
+                Err(CreateActivityError::Timeout(id))
+            }
+        }
+    }
+
+    /// Has an activity ended by its provider, and waits until it is.
+    pub(crate) async fn destroy(
+        &self,
+        caller: NodeId,
+        id: ActivityId,
+        timeout: Duration,
+    ) -> Result<(), DestroyActivityError> {
+        let ending = id.clone();
+        self.roster
+            .ask(move |roster, now| roster.destroy(caller, &ending, now))
+            .await?;
+        match self.wait_for_state(caller, &id, timeout, has_ended).await? {
+            Some(_) => Ok(()),
+            None => Err(DestroyActivityError::Timeout(id)),
+        }
+    }
+
+    /// The state of an activity.
+    pub(crate) async fn state(
+        &self,
+        caller: NodeId,
+        id: ActivityId,
+    ) -> Result<ActivityState, NoActivity> {
+        self.roster
+            .ask(move |roster, _| roster.state(caller, &id).cloned())
+            .await
+    }
+
+    /// What an activity has used.
+    pub(crate) async fn usage(
+        &self,
+        caller: NodeId,
+        id: ActivityId,
+    ) -> Result<ActivityUsage, NoActivity> {
+        self.roster
+            .ask(move |roster, _| roster.usage(caller, &id).cloned())
+            .await
+    }
+
+    /// Under which agreement an activity is.
+    pub(crate) async fn agreement(
+        &self,
+        caller: NodeId,
+        id: ActivityId,
+    ) -> Result<AgreementId, NoActivity> {
+        self.roster
+            .ask(move |roster, _| roster.agreement(caller, &id).cloned())
+            .await
+    }
+
+    /// Returns when an activity has ended.
+    pub(crate) async fn ended(&self, caller: NodeId, id: ActivityId) {
+        let hour = Duration::from_secs(3600);
+        while let Ok(None) = self.wait_for_state(caller, &id, hour, has_ended).await {}
+    }
+
+    /// What a provider is asked to do since a time; waits for something.
+    pub(crate) async fn orders(
+        &self,
+        provider: NodeId,
+        after: DateTime<Utc>,
+        timeout: Duration,
+        at_most: usize,
+    ) -> Vec<ProviderEvent> {
+        let topic = Topic::Orders(provider);
+        let orders = self.roster.poll(topic, timeout, move |roster, _| {
+            let orders = roster.orders(provider, after, at_most);
+            (!orders.is_empty()).then_some(orders)
+        });
+        orders.await.unwrap_or_default()
+    }
+
+    /// Notes a state that an activity's provider knows better than its exe-unit.
+    pub(crate) async fn report_state(
+        &self,
+        provider: NodeId,
+        id: ActivityId,
+        state: ActivityState,
+    ) -> Result<(), NoActivity> {
+        self.roster
+            .ask(move |roster, _| {
+                roster.state(provider, &id)?;
+                roster.report_state(&id, state)
+            })
+            .await
+    }
+
+    async fn wait_for_state(
+        &self,
+        caller: NodeId,
+        id: &ActivityId,
+        timeout: Duration,
+        wanted: impl Fn(&ActivityState) -> bool + Send + Sync + 'static,
+    ) -> Result<Option<ActivityState>, NoActivity> {
+        let (topic, id) = (Topic::Activity(id.clone()), id.clone());
+        let state = self.roster.poll(topic, timeout, move |roster, _| {
+            match roster.state(caller, &id) {
+                Ok(state) if !wanted(state) => None,
+                state => Some(state.cloned()),
+            }
+        });
+        state.await.transpose()
+    }
+}
+
+/// Where an activity's exe-unit is on the bus.
+pub(crate) fn service(id: &ActivityId) -> String {
+    format!("/public/exeunit/{id}")
+}
+
+fn has_ended(state: &ActivityState) -> bool {
+    state.state.0 == State::Terminated
+}
+
+/// How an activity ended, in words.
+fn obituary(state: &ActivityState) -> String {
+    match (&state.reason, &state.error_message) {
+        (Some(reason), Some(error)) => format!("{reason}: {error}"),
+        (Some(text), None) | (None, Some(text)) => text.clone(),
+        (None, None) => "no reason is known".to_owned(),
+    }
+}

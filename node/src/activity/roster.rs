@@ -1,0 +1,234 @@
+//! The roster of all activities, and what their providers are asked to do about them.
+//!
+//! ```text
+//!   create ──▶ New ──▶ Initialized ──▶ … as the exe-unit reports … ──▶ Terminated
+//!                                                                        ▲
+//!                           destroy: the provider is asked to end it ────┘
+//! ```
+//! Terminated is the end: whatever is reported afterwards is too late, and means nothing.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use ya_client_model::{
+    NodeId,
+    activity::{
+        ActivityState, ActivityUsage, ProviderEvent, State, StatePair,
+        provider_event::ProviderEventType,
+    },
+};
+
+use crate::{
+    id::{ActivityId, AgreementId, BatchId, Ids},
+    log::EventLog,
+    market::Deal,
+    owned::Machine,
+};
+
+/// All activities, decided step by step.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    ids: Ids,
+    activities: BTreeMap<ActivityId, Activity>,
+    events: HashMap<NodeId, EventLog<Order>>,
+    changes: Vec<Topic>,
+}
+
+/// What somebody may wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Topic {
+    /// An activity's state.
+    Activity(ActivityId),
+    /// What a provider is asked to do.
+    Orders(NodeId),
+}
+
+#[derive(Debug)]
+struct Activity {
+    agreement: AgreementId,
+    requestor: NodeId,
+    provider: NodeId,
+    state: ActivityState,
+    usage: ActivityUsage,
+    ending: bool,
+}
+
+/// What a provider is asked to do about an activity.
+#[derive(Clone, Debug)]
+struct Order {
+    activity: ActivityId,
+    agreement: AgreementId,
+    what: ProviderEventType,
+}
+
+/// There is no such activity of the caller's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("activity {0} not found")]
+pub(crate) struct NoActivity(pub(crate) ActivityId);
+
+impl Roster {
+    /// An empty roster.
+    pub(crate) fn new(ids: Ids) -> Self {
+        Self {
+            ids,
+            activities: BTreeMap::new(),
+            events: HashMap::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Has an activity created by the provider of a deal.
+    pub(crate) fn create(&mut self, deal: &Deal, now: DateTime<Utc>) -> ActivityId {
+        let id = self.ids.activity();
+        let activity = Activity {
+            agreement: deal.agreement.clone(),
+            requestor: deal.requestor,
+            provider: deal.provider,
+            state: StatePair(State::New, None).into(),
+            usage: ActivityUsage {
+                current_usage: None,
+                timestamp: now.timestamp(),
+            },
+            ending: false,
+        };
+        self.activities.insert(id.clone(), activity);
+        let create = ProviderEventType::CreateActivity {
+            requestor_pub_key: None,
+        };
+        self.order(&id, create, now);
+        id
+    }
+
+    /// Has an activity of the caller's ended by its provider, unless it has ended or is about to.
+    pub(crate) fn destroy(
+        &mut self,
+        caller: NodeId,
+        id: &ActivityId,
+        now: DateTime<Utc>,
+    ) -> Result<(), NoActivity> {
+        let activity = self.of(caller, id)?;
+        if activity.requestor != caller {
+            return Err(NoActivity(id.clone()));
+        }
+        if activity.ending || !activity.state.alive() {
+            return Ok(());
+        }
+        if let Some(activity) = self.activities.get_mut(id) {
+            activity.ending = true;
+        }
+        self.order(id, ProviderEventType::DestroyActivity {}, now);
+        Ok(())
+    }
+
+    /// Notes what an exe-unit or its provider says an activity's state is. The first end of it is the one that counts.
+    pub(crate) fn report_state(
+        &mut self,
+        id: &ActivityId,
+        state: ActivityState,
+    ) -> Result<(), NoActivity> {
+        let activity = self.get_mut(id)?;
+        if activity.state.state.0 != State::Terminated {
+            activity.state = state;
+            self.changes.push(Topic::Activity(id.clone()));
+        }
+        Ok(())
+    }
+
+    /// Notes what an activity has used, as its exe-unit says.
+    pub(crate) fn report_usage(
+        &mut self,
+        id: &ActivityId,
+        usage: ActivityUsage,
+    ) -> Result<(), NoActivity> {
+        self.get_mut(id)?.usage = usage;
+        Ok(())
+    }
+
+    /// The state of an activity of the caller's.
+    pub(crate) fn state(
+        &self,
+        caller: NodeId,
+        id: &ActivityId,
+    ) -> Result<&ActivityState, NoActivity> {
+        self.of(caller, id).map(|activity| &activity.state)
+    }
+
+    /// What an activity of the caller's has used.
+    pub(crate) fn usage(
+        &self,
+        caller: NodeId,
+        id: &ActivityId,
+    ) -> Result<&ActivityUsage, NoActivity> {
+        self.of(caller, id).map(|activity| &activity.usage)
+    }
+
+    /// Under which agreement an activity of the caller's is.
+    pub(crate) fn agreement(
+        &self,
+        caller: NodeId,
+        id: &ActivityId,
+    ) -> Result<&AgreementId, NoActivity> {
+        self.of(caller, id).map(|activity| &activity.agreement)
+    }
+
+    /// A name for a batch.
+    pub(crate) fn new_batch(&mut self) -> BatchId {
+        self.ids.batch()
+    }
+
+    /// What a provider was asked to do after a time.
+    pub(crate) fn orders(
+        &self,
+        provider: NodeId,
+        after: DateTime<Utc>,
+        at_most: usize,
+    ) -> Vec<ProviderEvent> {
+        let orders = self.events.get(&provider);
+        orders
+            .into_iter()
+            .flat_map(|log| log.after(after))
+            .take(at_most)
+            .map(|(event_date, order)| ProviderEvent {
+                activity_id: order.activity.to_string(),
+                agreement_id: order.agreement.to_string(),
+                event_type: order.what.clone(),
+                event_date,
+            })
+            .collect()
+    }
+
+    fn order(&mut self, id: &ActivityId, what: ProviderEventType, now: DateTime<Utc>) {
+        let Some(activity) = self.activities.get(id) else {
+            return;
+        };
+        let order = Order {
+            activity: id.clone(),
+            agreement: activity.agreement.clone(),
+            what,
+        };
+        let provider = activity.provider;
+        self.events.entry(provider).or_default().push(now, order);
+        self.changes.push(Topic::Orders(provider));
+    }
+
+    fn of(&self, caller: NodeId, id: &ActivityId) -> Result<&Activity, NoActivity> {
+        self.activities
+            .get(id)
+            .filter(|activity| [activity.requestor, activity.provider].contains(&caller))
+            .ok_or_else(|| NoActivity(id.clone()))
+    }
+
+    fn get_mut(&mut self, id: &ActivityId) -> Result<&mut Activity, NoActivity> {
+        self.activities
+            .get_mut(id)
+            .ok_or_else(|| NoActivity(id.clone()))
+    }
+}
+
+impl Machine for Roster {
+    type Topic = Topic;
+
+    fn take_changes(&mut self) -> Vec<Topic> {
+        std::mem::take(&mut self.changes)
+    }
+}

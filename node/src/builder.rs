@@ -1,0 +1,308 @@
+//! How a node is put together.
+
+use std::{
+    collections::HashSet,
+    env, fs, io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use exeunit::{NotEntered, Program};
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+use ya_client_model::NodeId;
+
+use crate::{
+    activity::Activities,
+    clock::Clock,
+    folder::{self, Folder},
+    gsb::{Bus, BusSocket, Services as BusServices},
+    http::{self, Api},
+    id::Ids,
+    identity::{Identities, Identity},
+    local::{Crew, LocalNode},
+    market::Market,
+    payment::{Payments, platform::Platform},
+    provider::{
+        Prices, Provider,
+        agent::{Agent, Services},
+        exe_unit::Workshop,
+    },
+};
+
+/// A node to be; from [`LocalNode::builder`](crate::LocalNode::builder).
+#[derive(Clone, Debug)]
+#[must_use = "a node does nothing until it is started"]
+pub struct LocalNodeBuilder {
+    providers: Vec<Provider>,
+    platforms: Vec<Platform>,
+    data_folder: Option<PathBuf>,
+    cache_folder: Option<PathBuf>,
+    exe_unit: Option<Program>,
+    clock: Clock,
+    seed: Option<u64>,
+}
+
+/// Why there is no node.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It has no folder for its files.
+    #[error("cannot make the folder {path}")]
+    #[expect(missing_docs, reason = "the message says it")]
+    Folder { path: PathBuf, source: io::Error },
+    /// Exe-units could not find the bus.
+    #[error("cannot listen for exe-units at {path}")]
+    #[expect(missing_docs, reason = "the message says it")]
+    Bus { path: PathBuf, source: io::Error },
+    /// No program could find the node.
+    #[error("cannot listen on a port of loopback")]
+    Listen(#[source] io::Error),
+    /// Nothing can become an exe-unit.
+    #[error(transparent)]
+    ExeUnit(#[from] NotEntered),
+    /// A provider says something that the market does not understand.
+    #[error("the offer of provider {provider} makes no sense: {reason}")]
+    #[expect(missing_docs, reason = "the message says it")]
+    Offer { provider: String, reason: String },
+}
+
+impl LocalNodeBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            providers: default_providers().collect(),
+            platforms: Platform::known(),
+            data_folder: None,
+            cache_folder: None,
+            exe_unit: None,
+            clock: Clock::system(),
+            seed: None,
+        }
+    }
+
+    /// Its providers.
+    pub fn providers(mut self, providers: impl IntoIterator<Item = Provider>) -> Self {
+        self.providers = providers.into_iter().collect();
+        self
+    }
+
+    /// The payment platforms that it has, the default one first; [`Platform::known`] unless it is told otherwise.
+    pub fn platforms(mut self, platforms: impl IntoIterator<Item = Platform>) -> Self {
+        self.platforms = platforms.into_iter().collect();
+        self
+    }
+
+    /// Where it keeps its files; in a temporary folder unless it is told otherwise.
+    pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_folder = Some(folder.into());
+        self
+    }
+
+    /// Where its exe-units keep images; in `$XDG_CACHE_HOME/kiln/exe-unit` unless it is told otherwise.
+    pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache_folder = Some(folder.into());
+        self
+    }
+
+    /// What becomes an exe-unit; this very program unless it is told otherwise.
+    pub fn exe_unit(mut self, program: Program) -> Self {
+        self.exe_unit = Some(program);
+        self
+    }
+
+    /// What time it is there.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes all ids, the app key among them, follow from a number, and so the same again and again.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Starts the node.
+    pub async fn start(self) -> Result<LocalNode, StartError> {
+        let program = match &self.exe_unit {
+            Some(program) => program.clone(),
+            None => Program::this()?,
+        };
+        let folder = Arc::new(self.folder()?);
+        private(&folder, BUS)?;
+        let path = folder.path().join(SOCKET);
+        let socket = BusSocket::listen(&path).map_err(|source| StartError::Bus { path, source })?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.map_err(StartError::Listen)?;
+        let address = listener.local_addr().map_err(StartError::Listen)?;
+        let cache = self.cache(&folder)?;
+        let workshop = Workshop {
+            program,
+            bus_url: socket.url(),
+            cache: cache.clone(),
+            activities: private(&folder, ACTIVITIES)?,
+            node: Arc::clone(&folder),
+        };
+
+        let mut ids = self.seed.map_or_else(Ids::random, Ids::seeded);
+        let (requestor, app_key) = (ids.node(), ids.app_key());
+        let provider_ids: Vec<_> = self.providers.iter().map(|_| ids.node()).collect();
+        let (providers, services) = (Crew::new(), Crew::new());
+        let nodes = provider_ids.iter().copied().chain([requestor]).collect();
+        let (used, bus) = self.services(nodes, &mut ids, &services.tasks).await;
+        self.hire(&provider_ids, &used, &workshop, &providers)?;
+        let connected = socket.serve(bus.clone(), services.stop.clone(), services.tasks.clone());
+        services.tasks.spawn(connected);
+        let identities = identities(app_key.clone(), requestor);
+        let api = api(used, bus, identities, &services);
+        services.tasks.spawn(http::serve(listener, api));
+        tracing::info!(%address, folder = %folder.path().display(), "a node is up");
+        Ok(LocalNode {
+            url: format!("http://{address}"),
+            app_key,
+            folder,
+            cache,
+            providers,
+            services,
+        })
+    }
+
+    fn folder(&self) -> Result<Folder, StartError> {
+        match &self.data_folder {
+            Some(path) => Folder::at(path).map_err(|source| StartError::Folder {
+                path: path.clone(),
+                source,
+            }),
+            None => {
+                let path = env::temp_dir();
+                folder::remove_abandoned(&path, |node| BusSocket::is_abandoned(&node.join(SOCKET)));
+                Folder::temporary().map_err(|source| StartError::Folder { path, source })
+            }
+        }
+    }
+
+    fn cache(&self, folder: &Folder) -> Result<PathBuf, StartError> {
+        let path = match &self.cache_folder {
+            Some(path) => path.clone(),
+            None => user_cache().unwrap_or_else(|| folder.path().join("cache")),
+        };
+        match fs::create_dir_all(&path).and_then(|()| path.canonicalize()) {
+            Ok(path) => Ok(path),
+            Err(source) => Err(StartError::Folder { path, source }),
+        }
+    }
+
+    async fn services(
+        &self,
+        nodes: HashSet<NodeId>,
+        ids: &mut Ids,
+        tasks: &TaskTracker,
+    ) -> (Services, Bus) {
+        let clock = &self.clock;
+        let bus = Bus::open(nodes, clock.clone(), tasks);
+        let market = Market::open(ids.fork(), clock.clone(), tasks);
+        let (roster, on) = (ids.fork(), bus.clone());
+        let activities = Activities::open(roster, clock.clone(), tasks, market.clone(), on)
+            .await
+            .expect("nobody else is on the bus yet");
+        let payments = Payments::open(
+            ids.fork(),
+            self.platforms.clone(),
+            clock.clone(),
+            tasks,
+            market.clone(),
+            activities.clone(),
+        );
+        let services = Services {
+            market,
+            activities,
+            payments,
+            clock: clock.clone(),
+        };
+        (services, bus)
+    }
+
+    /// Puts all providers to work.
+    fn hire(
+        &self,
+        ids: &[NodeId],
+        services: &Services,
+        workshop: &Workshop,
+        crew: &Crew,
+    ) -> Result<(), StartError> {
+        let hired = self.providers.iter().zip(ids).map(|(provider, id)| {
+            let (services, workshop) = (services.clone(), workshop.clone());
+            Agent::new(provider, *id, &self.platforms, services, workshop).map_err(|error| {
+                StartError::Offer {
+                    provider: provider.name().to_owned(),
+                    reason: error.to_string(),
+                }
+            })
+        });
+        for agent in hired.collect::<Result<Vec<_>, _>>()? {
+            crew.tasks.spawn(agent.run(crew.stop.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// What there is in a node's folder.
+const ACTIVITIES: &str = "activities";
+const BUS: &str = "bus";
+const SOCKET: &str = "bus/socket";
+
+fn private(folder: &Folder, name: &str) -> Result<PathBuf, StartError> {
+    folder.private(name).map_err(|source| StartError::Folder {
+        path: folder.path().join(name),
+        source,
+    })
+}
+
+/// How many providers a node has unless it is told otherwise.
+pub(crate) const DEFAULT_PROVIDERS: u32 = 3;
+
+/// The providers that a node has unless it is told otherwise. They differ in what they want.
+pub(crate) fn default_providers() -> impl Iterator<Item = Provider> {
+    (1..=DEFAULT_PROVIDERS).map(|number| {
+        let usual = Prices::default();
+        let dearer = |price: f64| price * f64::from(9 + number) / 10.0;
+        Provider::new(format!("local-{number}")).prices(Prices {
+            start: usual.start,
+            second: dearer(usual.second),
+            cpu_second: dearer(usual.cpu_second),
+        })
+    })
+}
+
+fn api(used: Services, bus: Bus, identities: Identities, crew: &Crew) -> Api {
+    Api {
+        identities,
+        market: used.market,
+        activities: used.activities,
+        payments: used.payments,
+        services: BusServices::open(bus, used.clock, &crew.tasks, crew.stop.clone()),
+        stop: crew.stop.clone(),
+        tasks: crew.tasks.clone(),
+    }
+}
+
+fn identities(app_key: String, requestor: NodeId) -> Identities {
+    let mut identities = Identities::default();
+    let requestor = Identity {
+        id: requestor,
+        name: "autoconfigured".to_owned(),
+    };
+    identities.add(app_key, requestor);
+    identities
+}
+
+/// Where this user's programs keep what they could get again.
+fn user_cache() -> Option<PathBuf> {
+    let absolute = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(cache.join(Path::new("kiln/exe-unit")))
+}

@@ -1,0 +1,172 @@
+//! The folder where a node keeps what exe-units and the bus need.
+
+use std::{
+    fs::{self, DirBuilder, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rustix::process::geteuid;
+
+/// A folder for all that belongs to a node. A temporary one goes with this.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    is_temporary: bool,
+}
+
+/// How the names of temporary folders begin.
+const TEMPORARY: &str = "kiln-node-";
+
+/// Only its user may enter, read and write.
+const PRIVATE: u32 = 0o700;
+
+/// How long something may still be written in a folder that is to go: what an exe-unit ran dies with it, but later.
+const SETTLING: Duration = Duration::from_secs(2);
+
+impl Folder {
+    /// A folder that is removed when this is dropped.
+    pub(crate) fn temporary() -> io::Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix(TEMPORARY)
+            .permissions(Permissions::from_mode(PRIVATE))
+            .tempdir()?;
+        Ok(Self {
+            path: folder.keep(),
+            is_temporary: true,
+        })
+    }
+
+    /// A folder that stays; it is made if it is not there.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        make_private(path)?;
+        Ok(Self {
+            path: path.canonicalize()?,
+            is_temporary: false,
+        })
+    }
+
+    /// A folder in it that nobody but its user can enter, whatever this one is like.
+    pub(crate) fn private(&self, name: &str) -> io::Result<PathBuf> {
+        let path = self.path.join(name);
+        make_private(&path)?;
+        fs::set_permissions(&path, Permissions::from_mode(PRIVATE))?;
+        Ok(path)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes it now, if it is temporary.
+    pub(crate) fn remove(mut self) -> io::Result<()> {
+        match std::mem::take(&mut self.is_temporary) {
+            true => remove(&self.path),
+            false => Ok(()),
+        }
+    }
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(PRIVATE).create(path)
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.is_temporary
+            && let Err(error) = remove(&self.path)
+        {
+            tracing::error!(path = %self.path.display(), %error, "a temporary folder stays");
+        }
+    }
+}
+
+/// Removes the temporary folders that nodes have left in `parent` which were killed, as `is_abandoned` can tell.
+pub(crate) fn remove_abandoned(parent: &Path, is_abandoned: impl Fn(&Path) -> bool) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let is_own = entry
+            .metadata()
+            .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == geteuid().as_raw());
+        if is_own
+            && name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+            && is_abandoned(&path)
+        {
+            tracing::info!(path = %path.display(), "removing what a killed node has left");
+            if let Err(error) = remove(&path) {
+                tracing::warn!(path = %path.display(), %error, "it stays");
+            }
+        }
+    }
+}
+
+/// Removes a folder and all that is in it, while something may still be written there.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let deadline = Instant::now() + SETTLING;
+    loop {
+        match fs::remove_dir_all(path) {
+            Err(error)
+                if error.kind() == io::ErrorKind::DirectoryNotEmpty
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            removed => return removed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_goes_if_it_is_temporary() {
+        let temporary = Folder::temporary().unwrap();
+        let path = temporary.path().to_owned();
+        let stays = Folder::at(&path.join("a/b")).unwrap();
+        let kept = stays.path().to_owned();
+        stays.remove().unwrap();
+        assert!(kept.exists());
+        temporary.remove().unwrap();
+        assert!(!path.exists());
+
+        let dropped = Folder::temporary().unwrap();
+        let path = dropped.path().to_owned();
+        drop(dropped);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_private_is_so_even_in_a_folder_that_is_not() {
+        let open = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        fs::set_permissions(open.path(), Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir(open.path().join("bus")).unwrap();
+        let folder = Folder::at(open.path()).unwrap();
+        assert_eq!(mode(open.path()), 0o755);
+        assert_eq!(mode(&folder.private("bus").unwrap()), PRIVATE);
+        assert_eq!(mode(Folder::temporary().unwrap().path()), PRIVATE);
+    }
+
+    #[test]
+    fn only_abandoned_folders_of_nodes_are_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        for name in ["kiln-node-dead", "kiln-node-alive", "other-dead"] {
+            fs::create_dir(parent.path().join(name)).unwrap();
+        }
+        fs::write(parent.path().join("kiln-node-file-dead"), "").unwrap();
+        let dead = |path: &Path| path.to_str().unwrap().ends_with("dead");
+        remove_abandoned(parent.path(), dead);
+        let left = fs::read_dir(parent.path()).unwrap();
+        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(
+            left,
+            ["kiln-node-alive", "kiln-node-file-dead", "other-dead"]
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! Addresses on the bus.
+
+use std::{collections::HashSet, str::FromStr};
+
+use exeunit::gsb::CallError;
+use ya_client_model::NodeId;
+
+/// Where an address leads: `/net/<node>/gftp/<file>` is what that node has at `/public/gftp/<file>`.
+///
+/// All identities of this node share its services; other nodes cannot be reached.
+pub(super) fn resolve(address: &str, here: &HashSet<NodeId>) -> Result<String, CallError> {
+    let Some((node, rest)) = remote(address) else {
+        return Ok(address.to_owned());
+    };
+    if !NodeId::from_str(node).is_ok_and(|node| here.contains(&node)) {
+        let unreachable = format!("node {node} cannot be reached, for {address}");
+        return Err(CallError::NotFound(unreachable));
+    }
+    let rest = rest.strip_prefix("public/").unwrap_or(rest);
+    Ok(format!("/public/{rest}"))
+}
+
+/// The node that an address leads to, and what follows; nothing if it does not lead to a node.
+fn remote(address: &str) -> Option<(&str, &str)> {
+    let address = address.strip_prefix("/transfer").unwrap_or(address);
+    if let Some(address) = address.strip_prefix("/from/") {
+        let (_, address) = address.split_once("/to/")?;
+        return address.split_once('/');
+    }
+    address.strip_prefix("/net/")?.split_once('/')
+}
+
+/// The addresses that a service may have to get a call to `address`, and what it is asked then, the nearest first.
+pub(super) fn candidates(address: &str) -> impl Iterator<Item = (&str, &str)> {
+    address
+        .rmatch_indices('/')
+        .map(|(slash, _)| (&address[..slash], &address[slash + 1..]))
+}
+
+/// Whether a service can have an address.
+pub(super) fn is_bindable(address: &str) -> bool {
+    address.len() > 1 && address.starts_with('/') && !address.ends_with('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_lead_to_services_of_this_node() {
+        let node = "0x83f6cf1036a6ad09a382d45b2c6357628ca2fdb5";
+        let here = HashSet::from([node.parse().unwrap()]);
+        for (address, leads_to) in [
+            (
+                "/local/activity/SetState".to_owned(),
+                Some("/local/activity/SetState"),
+            ),
+            (
+                format!("/net/{node}/gftp/x/GetChunk"),
+                Some("/public/gftp/x/GetChunk"),
+            ),
+            (
+                format!("/net/{node}/public/gftp/x/GetChunk"),
+                Some("/public/gftp/x/GetChunk"),
+            ),
+            (
+                format!("/transfer/net/{node}/public/exeunit/a/Exec"),
+                Some("/public/exeunit/a/Exec"),
+            ),
+            (
+                format!("/from/0x00/to/{node}/gftp/x"),
+                Some("/public/gftp/x"),
+            ),
+            (
+                "/net/0x83f6cf1036a6ad09a382d45b2c6357628ca2fdb6/gftp/x".to_owned(),
+                None,
+            ),
+            ("/net/me/gftp/x".to_owned(), None),
+        ] {
+            let found = resolve(&address, &here);
+            assert_eq!(found.ok().as_deref(), leads_to, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_service_gets_the_calls_to_all_below_it() {
+        let found: Vec<_> = candidates("/public/gftp/x/GetChunk").collect();
+        assert_eq!(
+            found,
+            [
+                ("/public/gftp/x", "GetChunk"),
+                ("/public/gftp", "x/GetChunk"),
+                ("/public", "gftp/x/GetChunk"),
+                ("", "public/gftp/x/GetChunk"),
+            ]
+        );
+    }
+}

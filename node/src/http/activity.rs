@@ -1,0 +1,194 @@
+//! `/activity-api/v1`: activities and what runs in them.
+
+use std::{convert::Infallible, pin::pin, time::Duration};
+
+use async_stream::stream;
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, header::ACCEPT},
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+    routing::{get, post},
+};
+use exeunit::script::Command;
+use futures::{Stream, StreamExt};
+use serde::Deserialize;
+use ya_client_model::{
+    NodeId,
+    activity::{
+        ActivityState, ActivityUsage, CreateActivityRequest, CreateActivityResult,
+        ExeScriptCommandState, ExeScriptRequest,
+    },
+};
+
+use super::{
+    ApiError, Shared,
+    auth::Caller,
+    extract::{Body, Parameters, Segments, Timeout},
+};
+use crate::{
+    activity::ExecError,
+    id::{ActivityId, AgreementId, BatchId},
+};
+
+/// How long whoever does not say waits for an activity to begin: exe-units may have much to prepare.
+const CREATED: Duration = Duration::from_secs(60);
+
+/// How long whoever does not say waits for one to end.
+const DESTROYED: Duration = Duration::from_secs(5);
+
+/// How often a stream of events shows that it is alive.
+const PING: Duration = Duration::from_secs(15);
+
+pub(super) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/activity", post(create))
+        .route("/activity/{activity}", axum::routing::delete(destroy))
+        .route("/activity/{activity}/state", get(state))
+        .route("/activity/{activity}/usage", get(usage))
+        .route("/activity/{activity}/agreement", get(agreement))
+        .route("/activity/{activity}/command", get(command))
+        .route("/activity/{activity}/exec", post(exec))
+        .route("/activity/{activity}/exec/{batch}", get(batch))
+}
+
+/// What there is to create, in either of the two forms that clients use.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Create {
+    Agreement(AgreementId),
+    Request(CreateActivityRequest),
+}
+
+async fn create(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Parameters(timeout): Parameters<Timeout>,
+    Body(create): Body<Create>,
+) -> Result<Response, ApiError> {
+    let timeout = timeout.or(CREATED);
+    let created = |agreement| api.activities.create(caller, agreement, timeout);
+    Ok(match create {
+        Create::Agreement(agreement) => Json(created(agreement).await?).into_response(),
+        Create::Request(request) => {
+            let id = created(request.agreement_id.into()).await?;
+            Json(CreateActivityResult::new(id.to_string())).into_response()
+        }
+    })
+}
+
+async fn destroy(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments(id): Segments<ActivityId>,
+    Parameters(timeout): Parameters<Timeout>,
+) -> Result<Json<()>, ApiError> {
+    let destroyed = api.activities.destroy(caller, id, timeout.or(DESTROYED));
+    Ok(Json(destroyed.await?))
+}
+
+async fn state(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments(id): Segments<ActivityId>,
+) -> Result<Json<ActivityState>, ApiError> {
+    Ok(Json(api.activities.state(caller, id).await?))
+}
+
+async fn usage(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments(id): Segments<ActivityId>,
+) -> Result<Json<ActivityUsage>, ApiError> {
+    Ok(Json(api.activities.usage(caller, id).await?))
+}
+
+async fn agreement(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments(id): Segments<ActivityId>,
+) -> Result<Json<AgreementId>, ApiError> {
+    Ok(Json(api.activities.agreement(caller, id).await?))
+}
+
+async fn command(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments(id): Segments<ActivityId>,
+) -> Result<Json<Vec<ExeScriptCommandState>>, ApiError> {
+    Ok(Json(api.activities.running_command(caller, id).await?))
+}
+
+async fn exec(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments(id): Segments<ActivityId>,
+    Body(request): Body<ExeScriptRequest>,
+) -> Result<Json<BatchId>, ApiError> {
+    let script: Vec<Command> = serde_json::from_str(&request.text).map_err(|error| {
+        ApiError::bad_request(format_args!("the script makes no sense: {error}"))
+    })?;
+    Ok(Json(api.activities.exec(caller, id, script).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Results {
+    command_index: Option<usize>,
+}
+
+/// A batch's results, or its events for a client that asks for a stream.
+async fn batch(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments((id, batch)): Segments<(ActivityId, BatchId)>,
+    Parameters(timeout): Parameters<Timeout>,
+    Parameters(results): Parameters<Results>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("text/event-stream")) {
+        let events = events(api, caller, id, batch).await?;
+        let alive = KeepAlive::new().interval(PING).text("ping");
+        return Ok(Sse::new(events).keep_alive(alive).into_response());
+    }
+    let timeout = timeout.or(Duration::ZERO);
+    let results = api
+        .activities
+        .results(caller, id, batch, timeout, results.command_index);
+    Ok(Json(results.await?).into_response())
+}
+
+/// A batch's events. The stream stays open after the last one, as long as the activity lives: there are clients that
+/// take its end for a failure.
+async fn events(
+    api: Shared,
+    caller: NodeId,
+    id: ActivityId,
+    batch: BatchId,
+) -> Result<impl Stream<Item = Result<Event, Infallible>> + Send, ExecError> {
+    let events = api.activities.events(caller, id.clone(), batch).await?;
+    let stop = api.stop.clone();
+    let stream = stream! {
+        let mut numbers = 0..;
+        let mut events = pin!(events);
+        while let Some(event) = events.next().await {
+            let event = match event {
+                Ok(event) => Event::default().event("runtime").json_data(event),
+                Err(error) => {
+                    tracing::debug!(activity = %id, %error, "a stream of events ends early");
+                    return;
+                }
+            };
+            match event {
+                Ok(event) => yield Ok(event.id(numbers.next().unwrap_or(0).to_string())),
+                Err(error) => tracing::error!(activity = %id, %error, "an event cannot be shown"),
+            }
+        }
+        api.activities.ended(caller, id).await;
+    };
+    Ok(stream.take_until(stop.cancelled_owned()))
+}

@@ -1,0 +1,39 @@
+//! Who asks.
+
+use std::{collections::HashMap, fmt};
+
+use ya_client_model::NodeId;
+
+/// Somebody on the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Who.
+    pub(crate) id: NodeId,
+    /// What its app key is called.
+    pub(crate) name: String,
+}
+
+/// Who bears which app key.
+#[derive(Clone, Default)]
+pub(crate) struct Identities {
+    by_key: HashMap<String, Identity>,
+}
+
+impl Identities {
+    /// Lets in who bears `app_key`, as `identity`.
+    pub(crate) fn add(&mut self, app_key: String, identity: Identity) {
+        self.by_key.insert(app_key, identity);
+    }
+
+    /// Who bears `app_key`.
+    pub(crate) fn bearer(&self, app_key: &str) -> Option<&Identity> {
+        self.by_key.get(app_key)
+    }
+}
+
+impl fmt::Debug for Identities {
+    /// Without the app keys.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.by_key.values()).finish()
+    }
+}

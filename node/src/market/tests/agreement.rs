@@ -1,0 +1,177 @@
+//! Agreements.
+
+use chrono::{DateTime, TimeDelta};
+use ya_client_model::market::{
+    AgreementEventType, ProviderEvent, agreement::State, proposal::State as ProposalState,
+};
+
+use super::Scene;
+use crate::{
+    market::agreement::{AgreementError, CreateAgreementError, Step},
+    owned::Machine,
+};
+
+#[test]
+fn an_agreement_goes_through_its_states() {
+    let mut scene = Scene::new();
+    let (demand_id, offer_id, id) = scene.agreement();
+    let (requestor, provider) = (scene.requestor, scene.provider);
+    let view = |scene: &Scene, who| scene.board.agreement(who, &id).unwrap();
+    assert_eq!(view(&scene, requestor).state, State::Proposal);
+    assert_eq!(
+        view(&scene, requestor).demand.demand_id,
+        demand_id.to_string()
+    );
+    assert_eq!(view(&scene, requestor).proposed_signature, None);
+
+    let session = Some("mine".to_owned());
+    scene
+        .step(requestor, &id, Step::Confirm(session.clone()))
+        .unwrap();
+    match scene.next_for_offer(&offer_id) {
+        ProviderEvent::AgreementEvent { agreement, .. } => {
+            assert_eq!(agreement.state, State::Pending);
+            assert_eq!(agreement.app_session_id, None);
+            assert_eq!(agreement.proposed_signature.as_deref(), Some("NoSignature"));
+        }
+        other => panic!("{other:?}"),
+    }
+    scene.step(provider, &id, Step::Approve(None)).unwrap();
+    assert_eq!(view(&scene, requestor).app_session_id, session);
+    assert_eq!(view(&scene, requestor).approved_date, Some(scene.now));
+
+    scene.step(provider, &id, Step::Terminate(None)).unwrap();
+    let events = |scene: &Scene, who, session: Option<&str>| {
+        let start = DateTime::UNIX_EPOCH;
+        scene.board.agreement_events(who, session, start, 10)
+    };
+    assert_eq!(events(&scene, provider, None).len(), 2);
+    assert_eq!(events(&scene, requestor, Some("other")).len(), 0);
+    let mine = events(&scene, requestor, Some("mine"));
+    assert_eq!(
+        mine[0].event_type,
+        AgreementEventType::AgreementApprovedEvent
+    );
+    assert!(matches!(
+        &mine[1].event_type,
+        AgreementEventType::AgreementTerminatedEvent {
+            reason: Some(_),
+            ..
+        }
+    ));
+    assert!(mine[0].event_date < mine[1].event_date);
+    // And the offer is proposed anew.
+    scene.proposed_to_demand(&demand_id);
+}
+
+#[test]
+fn each_state_allows_its_steps_and_each_side_its_own() {
+    let steps = || {
+        [
+            Step::Confirm(None),
+            Step::Approve(None),
+            Step::Reject(None),
+            Step::Cancel(None),
+            Step::Terminate(None),
+        ]
+    };
+    // To reach a state; which of the steps can be taken then.
+    for (path, allowed) in [
+        (vec![], [true, false, false, true, false]),
+        (vec![0], [false, true, true, true, false]),
+        (vec![0, 1], [false, false, false, false, true]),
+        (vec![0, 2], [false; 5]),
+        (vec![3], [false; 5]),
+        (vec![0, 3], [false; 5]),
+        (vec![0, 1, 4], [false; 5]),
+    ] {
+        for (place, allowed) in allowed.into_iter().enumerate() {
+            let mut scene = Scene::new();
+            let (.., id) = scene.agreement();
+            let who = |step: usize, scene: &Scene| match step {
+                1 | 2 => (scene.provider, scene.requestor),
+                _ => (scene.requestor, scene.provider),
+            };
+            for step in &path {
+                let (actor, _) = who(*step, &scene);
+                scene.step(actor, &id, steps()[*step].clone()).unwrap();
+            }
+            let (actor, other) = who(place, &scene);
+            if place != 4 {
+                let refused = scene.step(other, &id, steps()[place].clone());
+                assert_eq!(refused, Err(AgreementError::NotFound(id.clone())));
+            }
+            let taken = scene.step(actor, &id, steps()[place].clone());
+            assert_eq!(taken.is_ok(), allowed, "{path:?} {place}: {taken:?}");
+        }
+    }
+}
+
+#[test]
+fn an_agreement_that_nobody_approves_expires() {
+    let mut scene = Scene::new();
+    let (.., id) = scene.agreement();
+    let (requestor, provider) = (scene.requestor, scene.provider);
+    scene.step(requestor, &id, Step::Confirm(None)).unwrap();
+    scene.board.wake(scene.now + TimeDelta::minutes(1));
+    assert_eq!(
+        scene.board.deal(requestor, &id).unwrap().state,
+        State::Expired
+    );
+    let error = scene.step(provider, &id, Step::Approve(None)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("agreement {id} is Expired, it cannot be approved now")
+    );
+}
+
+#[test]
+fn an_approved_agreement_does_not_expire() {
+    let mut scene = Scene::new();
+    let (.., id) = scene.agreement();
+    let (requestor, provider) = (scene.requestor, scene.provider);
+    scene.step(requestor, &id, Step::Confirm(None)).unwrap();
+    scene.step(provider, &id, Step::Approve(None)).unwrap();
+    scene.board.wake(scene.now + TimeDelta::days(1));
+    assert_eq!(
+        scene.board.deal(requestor, &id).unwrap().state,
+        State::Approved
+    );
+}
+
+#[test]
+fn only_what_was_negotiated_becomes_an_agreement() {
+    let mut scene = Scene::new();
+    let (demand_id, _, draft) = scene.negotiate();
+    let (requestor, provider, now) = (scene.requestor, scene.provider, scene.now);
+    let valid_to = now + TimeDelta::minutes(1);
+    let draft_view = scene
+        .board
+        .proposal(&scene.for_requestor(&demand_id, &draft));
+    let asked = draft_view.unwrap().prev_proposal_id.unwrap();
+    let asked_view = scene
+        .board
+        .proposal(&scene.for_requestor(&demand_id, &asked));
+    let initial = asked_view.unwrap().prev_proposal_id.unwrap();
+    let board = &mut scene.board;
+    let mut create = |who, proposal: &str, valid_to| {
+        board
+            .create_agreement(who, proposal, valid_to, now)
+            .unwrap_err()
+    };
+    use CreateAgreementError::{Expired, NotFound, NotNegotiated, Own};
+    assert_eq!(
+        create(requestor, &initial, valid_to),
+        NotNegotiated(initial)
+    );
+    assert_eq!(create(requestor, &asked, valid_to), Own(asked));
+    assert_eq!(create(provider, &draft, valid_to), NotFound(draft.clone()));
+    assert_eq!(create(requestor, &draft, now), Expired(now));
+
+    board
+        .create_agreement(requestor, &draft, valid_to, now)
+        .unwrap();
+    let again = board.create_agreement(requestor, &draft, valid_to, now);
+    let state = ProposalState::Accepted;
+    assert_eq!(again, Err(CreateAgreementError::State { id: draft, state }));
+}

@@ -1,0 +1,190 @@
+//! An agreement as its provider keeps it: what was agreed on, and what was done for it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    negotiation::expiration,
+    offer::{ACCEPT_TIMEOUT, NOTE_INTERVAL, PAYMENT_TIMEOUT},
+    price::Price,
+};
+use crate::{
+    id::{ActivityId, BillId},
+    market::property::Properties,
+    payment::amount::Amount,
+};
+
+/// An agreement that the provider has approved.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Contract {
+    pub(super) price: Price,
+    /// How often there are debit notes.
+    pub(super) note_interval: Option<TimeDelta>,
+    /// How soon a debit note must be accepted.
+    accept_timeout: Option<TimeDelta>,
+    /// How soon one must be paid; only the invoice is to be paid if there is no such thing.
+    payment_timeout: Option<TimeDelta>,
+    expires: Option<DateTime<Utc>>,
+    /// Whether the market knows that it has ended.
+    pub(super) ended: bool,
+    pub(super) activities: BTreeMap<ActivityId, Work>,
+    pub(super) next_note: Option<DateTime<Utc>>,
+    /// Since when there is no activity.
+    pub(super) idle_since: Option<DateTime<Utc>>,
+    /// Debit notes that were not accepted yet, and by when they must be.
+    pub(super) unaccepted: BTreeMap<BillId, (ActivityId, DateTime<Utc>)>,
+    last_payable: DateTime<Utc>,
+}
+
+/// An activity under a contract.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Work {
+    pub(super) stage: Stage,
+    /// What it has cost, by its last debit note.
+    pub(super) cost: Amount,
+}
+
+/// How far an activity has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its exe-unit runs.
+    #[default]
+    Running,
+    /// Its exe-unit was told to end.
+    Ending,
+    /// Its exe-unit is no more; its last debit note is being written.
+    Ended,
+    /// Nothing is left to do for it.
+    Billed,
+}
+
+/// Why a provider ends an agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Breach {
+    /// Nobody needs it.
+    Idle,
+    /// Its time is over.
+    Expired,
+    /// A debit note was not accepted in time.
+    Unaccepted,
+}
+
+impl Breach {
+    /// What other providers call it.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Idle => "NoActivity",
+            Self::Expired => "Expired",
+            Self::Unaccepted => "DebitNotesDeadline",
+        }
+    }
+
+    /// What it means.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::Idle => "no activity was created for too long",
+            Self::Expired => "the agreement has expired",
+            Self::Unaccepted => "a debit note was not accepted in time",
+        }
+    }
+}
+
+/// How long an agreement may be without an activity.
+const IDLE_LIMIT: TimeDelta = TimeDelta::seconds(90);
+
+/// How soon an invoice is to be paid unless something else was agreed on.
+const DEFAULT_PAYMENT_TIMEOUT: TimeDelta = TimeDelta::hours(24);
+
+impl Contract {
+    /// What both sides agreed on `now`; nothing if that names no price.
+    pub(super) fn new(offer: &Properties, demand: &Properties, now: DateTime<Utc>) -> Option<Self> {
+        let agreed = |name| offer.number(name).map(seconds);
+        let note_interval = agreed(NOTE_INTERVAL).or(Some(TimeDelta::seconds(120)));
+        // What only one side asks for is not agreed on.
+        let accept_timeout = demand.number(ACCEPT_TIMEOUT).map(seconds);
+        Some(Self {
+            price: Price::of(offer)?,
+            note_interval,
+            accept_timeout,
+            payment_timeout: agreed(PAYMENT_TIMEOUT),
+            expires: expiration(demand),
+            ended: false,
+            activities: BTreeMap::new(),
+            next_note: note_interval.map(|interval| now + interval),
+            idle_since: Some(now),
+            unaccepted: BTreeMap::new(),
+            last_payable: now,
+        })
+    }
+
+    /// When something about it is due.
+    pub(super) fn next_deadline(&self) -> Option<DateTime<Utc>> {
+        if self.ended {
+            return None;
+        }
+        let breaches = self.breaches().map(|(time, _)| time);
+        breaches.chain(self.next_note).min()
+    }
+
+    /// Why it is to be ended, if it is.
+    pub(super) fn breach(&self, now: DateTime<Utc>) -> Option<Breach> {
+        let due = self.breaches().filter(|(time, _)| *time <= now);
+        due.min_by_key(|(time, _)| *time).map(|(_, breach)| breach)
+    }
+
+    fn breaches(&self) -> impl Iterator<Item = (DateTime<Utc>, Breach)> {
+        let unaccepted = self.unaccepted.values().map(|(_, by)| *by).min();
+        let idle = self.idle_since.map(|since| since + IDLE_LIMIT);
+        [
+            (self.expires, Breach::Expired),
+            (idle, Breach::Idle),
+            (unaccepted, Breach::Unaccepted),
+        ]
+        .into_iter()
+        .filter_map(|(time, breach)| Some((time?, breach)))
+    }
+
+    /// The activities whose exe-units run.
+    pub(super) fn running(&self) -> impl Iterator<Item = &ActivityId> {
+        self.activities
+            .iter()
+            .filter(|(_, work)| work.stage == Stage::Running)
+            .map(|(id, _)| id)
+    }
+
+    /// Whether nothing is left to do but to write the invoice.
+    pub(super) fn is_done(&self) -> bool {
+        let billed = |work: &Work| work.stage == Stage::Billed;
+        self.ended && self.activities.values().all(billed)
+    }
+
+    /// What it has cost in all.
+    pub(super) fn total(&self) -> Amount {
+        self.activities.values().map(|work| work.cost).sum()
+    }
+
+    /// By when a debit note of `now` must be paid, if it must be before the agreement ends.
+    pub(super) fn note_due(&mut self, last: bool, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let timeout = self.payment_timeout?;
+        if !last && now < self.last_payable + timeout {
+            return None;
+        }
+        self.last_payable = now;
+        Some(now + timeout)
+    }
+
+    /// By when an invoice of `now` must be paid.
+    pub(super) fn invoice_due(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + self.payment_timeout.unwrap_or(DEFAULT_PAYMENT_TIMEOUT)
+    }
+
+    /// By when a debit note of `now` must be accepted.
+    pub(super) fn acceptance_due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.accept_timeout.map(|timeout| now + timeout)
+    }
+}
+
+fn seconds(seconds: f64) -> TimeDelta {
+    TimeDelta::milliseconds((seconds * 1000.0) as i64)
+}

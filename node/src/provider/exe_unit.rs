@@ -1,0 +1,267 @@
+//! An exe-unit as a process: started, ended, and buried.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use exeunit::Program;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+use ya_client_model::market::Agreement;
+
+use crate::{
+    folder::{self, Folder},
+    id::ActivityId,
+};
+
+/// How exe-units are started.
+#[derive(Clone, Debug)]
+pub(crate) struct Workshop {
+    /// What becomes an exe-unit.
+    pub(crate) program: Program,
+    /// Where they find the bus.
+    pub(crate) bus_url: String,
+    /// Where they keep images.
+    pub(crate) cache: PathBuf,
+    /// Where each has a folder of its own.
+    pub(crate) activities: PathBuf,
+    /// The node's folder, in which all of that is.
+    pub(crate) node: Arc<Folder>,
+}
+
+/// A running exe-unit. One that is dropped is killed first.
+#[derive(Debug)]
+pub(super) struct ExeUnit {
+    child: Child,
+    place: Place,
+    /// The node's folder goes after the process.
+    _node: Arc<Folder>,
+}
+
+/// Where an exe-unit has its files.
+#[derive(Clone, Debug)]
+struct Place {
+    root: PathBuf,
+}
+
+/// Why there is no exe-unit.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    /// It has no place for its files.
+    #[error("cannot prepare {path}")]
+    Place {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The program does not start.
+    #[error("cannot start {program}")]
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// How an exe-unit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    how: String,
+    /// The last thing that it said on its standard error, if it ended otherwise than it should.
+    last_words: Option<String>,
+}
+
+/// What of the node's environment is an exe-unit's business.
+const ENVIRONMENT: [&str; 3] = ["RUST_BACKTRACE", "RUST_LOG", "TMPDIR"];
+
+/// How long an exe-unit may take to end in order.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// How long it may take to die of SIGKILL.
+const DYING: Duration = Duration::from_secs(2);
+
+/// How much of its last words is kept, in bytes.
+const LAST_WORDS: u64 = 1000;
+
+impl Workshop {
+    /// Starts the exe-unit of an activity under an agreement.
+    pub(super) fn start(
+        &self,
+        activity: &ActivityId,
+        agreement: &Agreement,
+    ) -> Result<ExeUnit, StartError> {
+        let place = Place {
+            root: self.activities.join(activity.to_string()),
+        };
+        let stderr = place.prepare(agreement)?;
+        let mut command = Command::from(self.program.exe_unit());
+        command
+            .args(["-b", "sandbox", "service-bus"])
+            .args([&activity.to_string(), "/local/activity"])
+            .args([Path::new("-a"), &place.agreement()])
+            .args([Path::new("-w"), &place.work()])
+            .args([Path::new("-c"), &self.cache])
+            .env_clear()
+            .env("GSB_URL", &self.bus_url)
+            .envs(
+                ENVIRONMENT
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            )
+            .current_dir(place.work())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .process_group(0)
+            .kill_on_drop(true);
+        let child = command.spawn().map_err(|source| StartError::Program {
+            program: self.program.path().to_owned(),
+            source,
+        })?;
+        Ok(ExeUnit {
+            child,
+            place,
+            _node: Arc::clone(&self.node),
+        })
+    }
+}
+
+impl Place {
+    fn agreement(&self) -> PathBuf {
+        self.root.join("agreement.json")
+    }
+
+    fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    fn stderr(&self) -> PathBuf {
+        self.root.join("stderr")
+    }
+
+    /// Makes everything that an exe-unit expects to find; the file for its standard error.
+    fn prepare(&self, agreement: &Agreement) -> Result<File, StartError> {
+        let at = |path: PathBuf| move |source| StartError::Place { path, source };
+        let work = self.work();
+        fs::create_dir_all(&work).map_err(at(work))?;
+        let json = serde_json::to_vec_pretty(agreement).map_err(io::Error::from);
+        let written = json.and_then(|json| fs::write(self.agreement(), json));
+        written.map_err(at(self.agreement()))?;
+        File::create(self.stderr()).map_err(at(self.stderr()))
+    }
+
+    /// The last line that it said, if it said any.
+    fn last_words(&self) -> Option<String> {
+        let mut file = File::open(self.stderr()).ok()?;
+        let length = file.seek(SeekFrom::End(0)).ok()?;
+        file.seek(SeekFrom::Start(length.saturating_sub(LAST_WORDS)))
+            .ok()?;
+        let mut end = Vec::new();
+        file.read_to_end(&mut end).ok()?;
+        let end = String::from_utf8_lossy(&end);
+        let last = end.lines().rev().find(|line| !line.trim().is_empty())?;
+        Some(last.trim().to_owned())
+    }
+}
+
+impl ExeUnit {
+    /// Waits until it ends, in order once `stop` is cancelled; and removes its files.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> Ended {
+        let status = match stop.run_until_cancelled(self.child.wait()).await {
+            Some(status) => status,
+            None => self.end().await,
+        };
+        let place = self.place.clone();
+        let clear = move || {
+            let in_order = status.as_ref().is_ok_and(ExitStatus::success);
+            let ended = Ended {
+                how: describe(&status),
+                last_words: (!in_order).then(|| place.last_words()).flatten(),
+            };
+            if let Err(error) = folder::remove(&place.root) {
+                // The node's folder goes with all that is in it.
+                let path = place.root.display();
+                tracing::warn!(%path, %error, "cannot remove an exe-unit's files now");
+            }
+            ended
+        };
+        let cleared = tokio::task::spawn_blocking(clear).await;
+        // When the runtime ends, it may not come to that.
+        cleared.unwrap_or_else(|error| Ended {
+            how: format!("ended with the node: {error}"),
+            last_words: None,
+        })
+    }
+
+    async fn end(&mut self) -> io::Result<ExitStatus> {
+        self.signal(Signal::TERM);
+        if let Ok(status) = tokio::time::timeout(GRACE, self.child.wait()).await {
+            return status;
+        }
+        tracing::warn!(place = %self.place.root.display(), "an exe-unit does not end, and is killed");
+        self.signal(Signal::KILL);
+        self.child.wait().await
+    }
+
+    /// Sends a signal, to just this process: its id is not anybody else's before it was waited for.
+    fn signal(&self, signal: Signal) {
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        if let Some(pid) = pid
+            && let Err(error) = kill_process(pid, signal)
+        {
+            tracing::warn!(%error, "an exe-unit cannot be told to end");
+        }
+    }
+}
+
+impl Drop for ExeUnit {
+    /// Nobody waits for it any more, so it must be gone before its files are.
+    fn drop(&mut self) {
+        if self.child.id().is_none() {
+            // It has ended, and all is done.
+            return;
+        }
+        if let Err(error) = self.child.start_kill() {
+            tracing::warn!(%error, "an exe-unit cannot be killed");
+        }
+        let deadline = Instant::now() + DYING;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if let Err(error) = folder::remove(&self.place.root) {
+            tracing::warn!(path = %self.place.root.display(), %error, "an exe-unit's files stay");
+        }
+    }
+}
+
+fn describe(status: &io::Result<ExitStatus>) -> String {
+    match status {
+        Ok(status) if status.success() => "ended".to_owned(),
+        Ok(status) if status.signal().is_some() => format!("was killed, {status}"),
+        Ok(status) => format!("failed, {status}"),
+        Err(error) => format!("ended, nobody knows how: {error}"),
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.how)?;
+        match &self.last_words {
+            Some(words) => write!(formatter, "; its last words: {words}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! A node as programs see it: over HTTP, on the bus, and as processes and files.
+
+mod activity;
+mod bus;
+mod client;
+mod lifecycle;
+mod market;
+mod peer;
+mod requestor;
+mod rest;
+mod scene;
+mod shape;

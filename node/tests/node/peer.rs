@@ -1,0 +1,144 @@
+//! A peer on the bus, as an exe-unit is one.
+
+use std::path::Path;
+
+use exeunit::gsb::{
+    CallError, CallReply, CallReplyCode, CallReplyType, CallRequest, Packet, PacketCodec,
+    PacketKind, RegisterRequest, decode, encode,
+    message::{Message, SetState, SetUsage},
+};
+use futures::{SinkExt, StreamExt};
+use serde::Serialize;
+use serde_json::json;
+use tokio::net::UnixStream;
+use tokio_util::codec::Framed;
+
+pub(crate) struct Peer {
+    packets: Framed<UnixStream, PacketCodec>,
+    requests: u32,
+}
+
+impl Peer {
+    pub(crate) async fn connect(bus: &Path) -> Self {
+        let stream = UnixStream::connect(bus).await.unwrap();
+        let mut peer = Self {
+            packets: Framed::new(stream, PacketCodec::default()),
+            requests: 0,
+        };
+        let hello = peer.receive().await;
+        assert!(matches!(hello, PacketKind::Hello(_)), "{hello:?}");
+        peer
+    }
+
+    pub(crate) async fn send(&mut self, packet: PacketKind) {
+        self.packets.send(packet.into()).await.unwrap();
+    }
+
+    pub(crate) async fn receive(&mut self) -> PacketKind {
+        let Packet { kind } = self
+            .packets
+            .next()
+            .await
+            .expect("the bus is there")
+            .unwrap();
+        kind.unwrap()
+    }
+
+    /// Whether an address could be had: 0, or why not.
+    pub(crate) async fn try_register(&mut self, address: &str) -> i32 {
+        let service_id = address.to_owned();
+        self.send(PacketKind::RegisterRequest(RegisterRequest { service_id }))
+            .await;
+        match self.receive().await {
+            PacketKind::RegisterReply(reply) => reply.code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn register(&mut self, address: &str) {
+        assert_eq!(self.try_register(address).await, 0);
+    }
+
+    /// Sends a call; its id.
+    pub(crate) async fn ask(&mut self, address: &str, data: Vec<u8>) -> String {
+        self.requests += 1;
+        let request_id = format!("r{}", self.requests);
+        self.send(PacketKind::CallRequest(CallRequest {
+            caller: "/test".to_owned(),
+            address: address.to_owned(),
+            request_id: request_id.clone(),
+            data,
+            no_reply: false,
+        }))
+        .await;
+        request_id
+    }
+
+    /// The next answer to a call.
+    pub(crate) async fn answered(&mut self) -> CallReply {
+        match self.receive().await {
+            PacketKind::CallReply(reply) => reply,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Calls a service, and waits for its answer.
+    pub(crate) async fn call<M: Message>(
+        &mut self,
+        service: &str,
+        message: &M,
+    ) -> Result<M::Reply, CallError> {
+        let address = format!("{service}/{}", M::NAME);
+        let id = self.ask(&address, encode(message).unwrap()).await;
+        let reply = self.answered().await;
+        assert_eq!(reply.request_id, id);
+        match CallReplyCode::try_from(reply.code).unwrap() {
+            CallReplyCode::Ok => decode::<Result<_, _>>(&reply.data).unwrap(),
+            code => {
+                let text = String::from_utf8(reply.data).unwrap();
+                Err(CallError::Closed(format!("{code:?}: {text}")))
+            }
+        }
+    }
+
+    /// Reports a state, such as `Ready`, or `["Ready","Ready"]` as JSON.
+    pub(crate) async fn report_state(&mut self, activity: &str, state: &str) {
+        let pair = serde_json::from_str(state).unwrap_or_else(|_| json!([state, null]));
+        let report: SetState =
+            serde_json::from_value(json!({"activityId": activity, "state": {"state": pair}}))
+                .unwrap();
+        self.call("/local/activity", &report).await.unwrap();
+    }
+
+    pub(crate) async fn report_usage(&mut self, activity: &str, usage: [f64; 2]) {
+        let usage = json!({"currentUsage": usage, "timestamp": 1});
+        let report: SetUsage =
+            serde_json::from_value(json!({"activityId": activity, "usage": usage})).unwrap();
+        self.call("/local/activity", &report).await.unwrap();
+    }
+
+    /// The next call to this peer, which must be of a kind.
+    pub(crate) async fn called<M: Message>(&mut self) -> (M, String) {
+        let PacketKind::CallRequest(call) = self.receive().await else {
+            panic!("no call");
+        };
+        assert!(call.address.ends_with(M::NAME), "{}", call.address);
+        (decode(&call.data).unwrap(), call.request_id)
+    }
+
+    /// Answers a call, for good or with one more part of the answer.
+    pub(crate) async fn answer<T: Serialize>(
+        &mut self,
+        request_id: &str,
+        reply_type: CallReplyType,
+        answer: Result<T, CallError>,
+    ) {
+        self.send(PacketKind::CallReply(CallReply {
+            request_id: request_id.to_owned(),
+            code: CallReplyCode::Ok.into(),
+            reply_type: reply_type.into(),
+            data: encode(&answer).unwrap(),
+        }))
+        .await;
+    }
+}

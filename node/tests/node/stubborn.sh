@@ -1,0 +1,5 @@
+#!/bin/sh
+# Like exe-unit.sh, but it does not listen to SIGTERM.
+trap '' TERM
+echo "$4 $$" > ../../../started
+exec /bin/sleep 1000

@@ -1,0 +1,244 @@
+//! Clusters: the instances of one service.
+
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+use futures::future;
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    InstanceState, Service,
+    instance::{Instance, InstanceStatus, OnChange, Surroundings},
+};
+use crate::{
+    golem::{Golem, StartError},
+    market::{LeastExpensive, Market, Outlook, Strategy},
+};
+
+/// How long a cluster lives at the most, if its author does not say.
+const EXPIRATION: Duration = Duration::from_secs(3 * 3600);
+
+/// A cluster that is about to be; from [`Golem::run_service`].
+#[must_use = "a cluster does nothing until it is started"]
+pub struct ClusterBuilder<'a, S, F> {
+    golem: &'a Golem,
+    make: F,
+    name: String,
+    instances: usize,
+    expiration: Duration,
+    strategy: Arc<dyn Strategy>,
+    on_change: OnChange,
+    service: PhantomData<fn() -> S>,
+}
+
+impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuilder<'a, S, F> {
+    pub(crate) fn new(golem: &'a Golem, make: F) -> Self {
+        Self {
+            golem,
+            make,
+            name: name_of::<S>(),
+            instances: 1,
+            expiration: EXPIRATION,
+            strategy: Arc::new(LeastExpensive::default()),
+            on_change: Arc::new(|_| {}),
+            service: PhantomData,
+        }
+    }
+
+    /// What its instances are called, with a number behind it. By default the service's name in lower case:
+    /// `simple-service` for `SimpleService`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How many instances there are; 1 by default.
+    pub fn instances(mut self, instances: usize) -> Self {
+        self.instances = instances;
+        self
+    }
+
+    /// How long the cluster lives at the most; 3 hours by default. Providers end what is older.
+    pub fn expiration(mut self, expiration: Duration) -> Self {
+        self.expiration = expiration;
+        self
+    }
+
+    /// Which offers are better; by default those that cost least.
+    pub fn strategy(mut self, strategy: impl Strategy) -> Self {
+        self.strategy = Arc::new(strategy);
+        self
+    }
+
+    /// What is done whenever an instance changes its state. It holds the instance up: it should be quick.
+    pub fn on_change(mut self, act: impl Fn(&InstanceStatus) + Send + Sync + 'static) -> Self {
+        self.on_change = Arc::new(act);
+        self
+    }
+
+    /// Publishes the demand, and starts the search for providers.
+    pub async fn start(self) -> Result<Cluster, StartError> {
+        let payload = S::get_payload().await.map_err(StartError::Payload)?;
+        let golem = self.golem;
+        let (demand, files) = golem.demand(payload, self.expiration).await?;
+        let withdraw = CancellationToken::new();
+        let (market, negotiating) = Market::open(
+            golem.yagna.clone(),
+            demand,
+            golem.allocation.platform.clone(),
+            self.strategy,
+            golem.events.clone(),
+            withdraw.clone(),
+        )
+        .await
+        .map_err(StartError::Yagna)?;
+
+        let stop = golem.stop.child_token();
+        let world = Surroundings {
+            yagna: golem.yagna.clone(),
+            market: market.clone(),
+            accountant: golem.accountant.clone(),
+            events: golem.events.clone(),
+            on_change: self.on_change,
+            stop: stop.clone(),
+        };
+        let mut living = JoinSet::new();
+        let mut statuses = Vec::with_capacity(self.instances);
+        for index in 0..self.instances {
+            let name = format!("{}-{}", self.name, index + 1);
+            let (instance, status) = Instance::new(world.clone(), name);
+            let mut make = self.make.clone();
+            living.spawn(instance.live(move || make(index)));
+            statuses.push(status);
+        }
+        let tasks = TaskTracker::new();
+        let cluster_task = tasks.track_future(async move {
+            let negotiating = tokio::spawn(negotiating);
+            living.join_all().await;
+            withdraw.cancel();
+            // It ends with the demand withdrawn, or has ended already.
+            let _ = negotiating.await;
+            // Providers could read the image up to now.
+            drop(files);
+        });
+        tasks.close();
+        golem.tasks.spawn(cluster_task);
+        Ok(Cluster {
+            statuses,
+            market,
+            stop,
+            tasks,
+        })
+    }
+}
+
+/// `simple-service` for `my_crate::SimpleService`.
+fn name_of<S>() -> String {
+    let path = std::any::type_name::<S>();
+    let path = path.split('<').next().unwrap_or(path);
+    let mut name = String::new();
+    for letter in path.rsplit("::").next().unwrap_or(path).chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    name
+}
+
+/// The instances of one service.
+#[derive(Debug)]
+pub struct Cluster {
+    statuses: Vec<watch::Receiver<InstanceStatus>>,
+    market: Market,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Cluster {
+    /// How each instance does.
+    pub fn instances(&self) -> Vec<InstanceStatus> {
+        self.statuses
+            .iter()
+            .map(|status| status.borrow().clone())
+            .collect()
+    }
+
+    /// Waits until all instances run.
+    ///
+    /// # Errors
+    /// If one of them has ended, or `timeout` has passed; with what is known of the cause.
+    pub async fn all_running(&self, timeout: Duration) -> Result<(), NotRunning> {
+        let until = Instant::now() + timeout;
+        let up = self.statuses.iter().cloned().map(|mut status| async move {
+            let settled = status.wait_for(|status| {
+                matches!(
+                    status.state,
+                    InstanceState::Running | InstanceState::Terminated
+                )
+            });
+            let settled = timeout_at(until, settled).await;
+            matches!(settled, Ok(Ok(status)) if status.state == InstanceState::Running)
+        });
+        if future::join_all(up).await.into_iter().all(|up| up) {
+            return Ok(());
+        }
+        Err(NotRunning {
+            timeout,
+            instances: self.instances(),
+            outlook: self.market.outlook(),
+        })
+    }
+
+    /// Waits until all instances have ended.
+    pub async fn ended(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// Stops all instances: each runs its `shutdown`, if it is up, and gives back what it holds.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.ended().await;
+    }
+}
+
+/// Not all instances of a cluster run, with what is known of the cause.
+#[derive(Clone, Debug, thiserror::Error)]
+pub struct NotRunning {
+    timeout: Duration,
+    instances: Vec<InstanceStatus>,
+    outlook: Outlook,
+}
+
+impl fmt::Display for NotRunning {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let seconds = self.timeout.as_secs();
+        write!(formatter, "not all instances run after {seconds} s")?;
+        let missing = self
+            .instances
+            .iter()
+            .filter(|it| it.state != InstanceState::Running);
+        for instance in missing {
+            write!(formatter, "\n  {instance}")?;
+        }
+        write!(formatter, "\n  market: {}", self.outlook)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct SimpleService;
+    struct Generic<T>(PhantomData<T>);
+
+    #[test]
+    fn instances_are_named_after_their_service() {
+        assert_eq!(name_of::<SimpleService>(), "simple-service");
+        assert_eq!(name_of::<Generic<Vec<u8>>>(), "generic");
+    }
+}

@@ -1,0 +1,333 @@
+//! One instance: takes the steps of its life, and gives back what it held.
+
+use std::{any::Any, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use chrono::Utc;
+use futures::FutureExt;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    HandlerError, Result, Service, WorkContext,
+    drive::drive,
+    lifecycle::{self, InstanceState, Step},
+};
+use crate::{
+    activity::Activity,
+    event::{Event, Events},
+    id::ActivityId,
+    market::{Market, sign},
+    payment::{Accountant, Life},
+    script::CommandError,
+    yagna::{Agreement, Reason, Yagna},
+};
+
+/// How often an activity is asked how it does.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long `shutdown` may take.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long to wait before an instance is started again: twice as long each time, up to the last.
+const RESTART_PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How an instance does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceStatus {
+    /// Its name: the cluster's and a number from 1.
+    pub name: String,
+    /// Where it is in its life.
+    pub state: InstanceState,
+    /// The name of its provider, if it has one.
+    pub provider: Option<String>,
+    /// Its activity, if it has one.
+    pub activity: Option<ActivityId>,
+    /// What went wrong last.
+    pub cause: Option<String>,
+}
+
+/// `simple-service-1 running on ada`, and what went wrong.
+impl fmt::Display for InstanceStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "{} {}", self.name, self.state)?;
+        if let Some(provider) = &self.provider {
+            write!(formatter, " on {provider}")?;
+        }
+        match &self.cause {
+            Some(cause) => write!(formatter, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is done whenever an instance changes its state.
+pub(super) type OnChange = Arc<dyn Fn(&InstanceStatus) + Send + Sync>;
+
+/// What an instance needs of the world.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) yagna: Arc<dyn Yagna>,
+    pub(super) market: Market,
+    pub(super) accountant: Accountant,
+    pub(super) events: Events,
+    pub(super) on_change: OnChange,
+    pub(super) stop: CancellationToken,
+}
+
+/// One instance, and what it holds.
+pub(super) struct Instance {
+    world: Surroundings,
+    status: watch::Sender<InstanceStatus>,
+    agreement: Option<Arc<Agreement>>,
+    activity: Option<(Activity, Instant)>,
+    /// How often it had to begin anew.
+    restarts: u32,
+}
+
+impl Instance {
+    pub(super) fn new(
+        world: Surroundings,
+        name: String,
+    ) -> (Self, watch::Receiver<InstanceStatus>) {
+        let state = InstanceState::Pending;
+        let status = InstanceStatus {
+            name,
+            state,
+            provider: None,
+            activity: None,
+            cause: None,
+        };
+        let (status, receiver) = watch::channel(status);
+        (
+            Self {
+                world,
+                status,
+                agreement: None,
+                activity: None,
+                restarts: 0,
+            },
+            receiver,
+        )
+    }
+
+    /// Lives from the search for a provider to the end, with a service made anew at each start.
+    pub(super) async fn live<S: Service>(mut self, mut make: impl FnMut() -> S) {
+        let (mut state, mut step) = (InstanceState::Pending, Step::Find);
+        let mut service = make();
+        while step != Step::End {
+            let outcome = self.take(step, &mut service).await;
+            let (event, cause) = judge(outcome);
+            (state, step) = lifecycle::next(state, event);
+            if matches!(step, Step::Find | Step::End) {
+                let cause = cause.clone().or_else(|| self.status.borrow().cause.clone());
+                self.give_back(cause.as_deref()).await;
+            }
+            if step == Step::Find {
+                self.restarts += 1;
+                service = make();
+            }
+            self.announce(state, cause);
+        }
+    }
+
+    /// Takes a step; none if it was told to stop before it was done.
+    async fn take<S: Service>(&mut self, step: Step, service: &mut S) -> Option<Result<()>> {
+        let stop = self.world.stop.clone();
+        let activity = match &self.activity {
+            Some((activity, _)) => activity.clone(),
+            None => return self.find(stop).await,
+        };
+        let ctx = WorkContext {
+            activity: activity.clone(),
+        };
+        match step {
+            Step::Start => {
+                let phase = while_alive(&activity, drive(service.start(&ctx), &activity));
+                stop.run_until_cancelled(phase).await
+            }
+            Step::Run => {
+                let phase = while_alive(&activity, drive(service.run(&ctx), &activity));
+                stop.run_until_cancelled(phase).await
+            }
+            Step::Shutdown => {
+                let phase = while_alive(&activity, drive(service.shutdown(&ctx), &activity));
+                let ended = timeout(SHUTDOWN_TIMEOUT, phase).await;
+                Some(ended.unwrap_or_else(|_| Err("its shutdown took too long".into())))
+            }
+            Step::Find | Step::End => unreachable!("an activity is given back before"),
+        }
+    }
+
+    /// Finds a provider, agrees with it, and has it start an exe-unit.
+    async fn find(&mut self, stop: CancellationToken) -> Option<Result<()>> {
+        stop.run_until_cancelled(sleep(pause(self.restarts)))
+            .await?;
+        while self.agreement.is_none() {
+            let proposal = stop.run_until_cancelled(self.world.market.take()).await??;
+            let provider = proposal.provider_name().to_owned();
+            // Not to be dropped on its way: an agreement that is half signed would be nobody's.
+            match sign(&*self.world.yagna, &proposal, Utc::now()).await {
+                Ok(agreement) => self.on_signed(agreement),
+                Err(error) => {
+                    let reason = HandlerError::from(error).chain();
+                    self.world.market.failed(proposal.issuer, reason.clone());
+                    self.world
+                        .events
+                        .send(Event::AgreementRefused { provider, reason });
+                }
+            }
+        }
+        let agreement = self.agreement.clone()?;
+        let created = Activity::create(self.world.yagna.clone(), agreement);
+        Some(match stop.run_until_cancelled(created).await? {
+            Ok(activity) => {
+                self.on_created(activity);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    fn on_signed(&mut self, agreement: Agreement) {
+        let (id, provider) = (agreement.id.clone(), agreement.provider_name().to_owned());
+        let agreement = Arc::new(agreement);
+        self.world.accountant.signed(agreement.clone(), self.name());
+        self.agreement = Some(agreement);
+        self.world.events.send(Event::AgreementSigned {
+            agreement: id,
+            provider,
+        });
+    }
+
+    fn on_created(&mut self, activity: Activity) {
+        let (id, agreement) = (activity.id.clone(), activity.agreement.clone());
+        let provider = agreement.provider_name().to_owned();
+        self.world
+            .accountant
+            .began(agreement.id.clone(), id.clone());
+        self.activity = Some((activity, Instant::now()));
+        self.world.events.send(Event::ActivityCreated {
+            activity: id,
+            provider,
+        });
+    }
+
+    /// Gives back what it holds, and remembers the provider if it has let us down. What cannot be given back ends on
+    /// its own, at the latest with its agreement.
+    async fn give_back(&mut self, cause: Option<&str>) {
+        if let Some((activity, since)) = self.activity.take() {
+            self.destroy(activity, since).await;
+        }
+        let Some(agreement) = self.agreement.take() else {
+            return;
+        };
+        let (id, provider) = (agreement.id.clone(), agreement.provider_name().to_owned());
+        let reason = match cause {
+            None => Reason::new("the instance has ended").code("Success"),
+            Some(cause) => {
+                self.world
+                    .market
+                    .failed(agreement.provider.clone(), cause.into());
+                Reason::new(cause).code("Failed")
+            }
+        };
+        match self.world.yagna.terminate_agreement(&id, &reason).await {
+            Ok(()) => {
+                self.world.events.send(Event::AgreementTerminated {
+                    agreement: id,
+                    provider,
+                });
+            }
+            Err(error) => tracing::warn!(agreement = %id, provider, %error, "not terminated"),
+        }
+    }
+
+    async fn destroy(&self, activity: Activity, since: Instant) {
+        let (id, agreement) = (activity.id.clone(), &activity.agreement);
+        let provider = agreement.provider_name().to_owned();
+        let usage = activity.usage().await.ok();
+        match activity.destroy().await {
+            Ok(()) => {
+                let activity = id.clone();
+                self.world
+                    .events
+                    .send(Event::ActivityDestroyed { activity, provider });
+            }
+            Err(error) => tracing::warn!(activity = %id, provider, %error, "not destroyed"),
+        }
+        let life = Life {
+            time: since.elapsed(),
+            usage,
+        };
+        self.world.accountant.ended(agreement.id.clone(), id, life);
+    }
+
+    fn name(&self) -> String {
+        self.status.borrow().name.clone()
+    }
+
+    /// Tells where it is in its life, and why; the status last, so that who sees it there has heard of it.
+    fn announce(&self, state: InstanceState, cause: Option<String>) {
+        let mut status = self.status.borrow().clone();
+        status.state = state;
+        status.cause = cause.or(status.cause);
+        match state {
+            InstanceState::Pending => (status.provider, status.activity) = (None, None),
+            InstanceState::Running => status.cause = None,
+            _ => {}
+        }
+        if let Some((activity, _)) = &self.activity {
+            status.provider = Some(activity.agreement.provider_name().to_owned());
+            status.activity = Some(activity.id.clone());
+        }
+        (self.world.on_change)(&status);
+        self.world
+            .events
+            .send(Event::InstanceChanged(status.clone()));
+        self.status.send_replace(status);
+    }
+}
+
+/// Drives a handler as long as its activity lives. A handler that panics has failed for good.
+async fn while_alive(activity: &Activity, phase: impl Future<Output = Result<()>>) -> Result<()> {
+    let phase = AssertUnwindSafe(phase).catch_unwind();
+    tokio::select! {
+        outcome = phase => outcome.unwrap_or_else(|panic| Err(panicked(&*panic))),
+        ended = activity.ended(HEALTH_INTERVAL) => Err(ended.into()),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> HandlerError {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said
+        .or(panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a word");
+    HandlerError::terminal(format!("a handler panicked: {said}"))
+}
+
+/// What a step's outcome means for the instance's life, and what went wrong.
+fn judge(outcome: Option<Result<()>>) -> (lifecycle::Event, Option<String>) {
+    let error = match outcome {
+        None => return (lifecycle::Event::Stopped, None),
+        Some(Ok(())) => return (lifecycle::Event::Done, None),
+        Some(Err(error)) => error,
+    };
+    let event = match error.source().downcast_ref() {
+        Some(CommandError::ActivityEnded { .. }) => lifecycle::Event::ActivityEnded,
+        _ if error.is_terminal() => lifecycle::Event::FailedForGood,
+        _ => lifecycle::Event::Failed,
+    };
+    (event, Some(error.chain()))
+}
+
+/// How long to wait before the next start.
+fn pause(restarts: u32) -> Duration {
+    let (first, last) = RESTART_PAUSE;
+    match restarts {
+        0 => Duration::ZERO,
+        again => first.saturating_mul(1 << (again - 1).min(16)).min(last),
+    }
+}

@@ -1,0 +1,358 @@
+//! Files on their way between a requestor and a provider: what is read here, and what is written here.
+//!
+//! A provider asks for parts, or sends them, by offset. A file that comes in is written under a temporary
+//! name beside its own, and gets its own when it is whole.
+
+use std::{
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sha3::{Digest, Sha3_256};
+use tempfile::NamedTempFile;
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncSeekExt},
+    sync::oneshot,
+};
+
+/// The most that a provider may send where the bytes are kept in memory.
+const MAX_IN_MEMORY: u64 = 256 << 20;
+
+/// Why a file could not be read or written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The file system says no.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system says.
+        source: Arc<io::Error>,
+    },
+    /// The bytes that came are not those that were sent.
+    #[error("{name} was damaged on its way: its SHA3-256 is {actual}, not {expected}")]
+    #[expect(missing_docs, reason = "the message says it")]
+    Damaged {
+        name: String,
+        expected: String,
+        actual: String,
+    },
+    /// More was sent than fits in memory.
+    #[error("more than {} MiB were sent into memory: download to a file instead", MAX_IN_MEMORY >> 20)]
+    TooLarge,
+    /// The provider said that it sent the file, but did not.
+    #[error("the provider did not send the whole file")]
+    Incomplete,
+}
+
+impl TransferError {
+    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.into(),
+            source: Arc::new(source),
+        }
+    }
+}
+
+/// A file that providers may read.
+#[derive(Debug)]
+pub struct Outgoing(Content);
+
+#[derive(Debug)]
+enum Content {
+    Bytes(Vec<u8>),
+    File {
+        file: File,
+        path: PathBuf,
+        size: u64,
+    },
+}
+
+impl Outgoing {
+    /// A file on disk.
+    pub async fn file(path: impl Into<PathBuf>) -> Result<Self, TransferError> {
+        let path = path.into();
+        let file = File::open(&path)
+            .await
+            .map_err(TransferError::io("open", &path))?;
+        let size = file
+            .metadata()
+            .await
+            .map_err(TransferError::io("read", &path))?
+            .len();
+        Ok(Self(Content::File { file, path, size }))
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(bytes: Vec<u8>) -> Self {
+        Self(Content::Bytes(bytes))
+    }
+
+    /// The file's size in bytes.
+    pub fn size(&self) -> u64 {
+        match &self.0 {
+            Content::Bytes(bytes) => bytes.len() as u64,
+            Content::File { size, .. } => *size,
+        }
+    }
+
+    /// `size` bytes from `offset` on; fewer at the end of the file.
+    pub async fn read(&mut self, offset: u64, size: u64) -> Result<Vec<u8>, TransferError> {
+        match &mut self.0 {
+            Content::Bytes(bytes) => {
+                let rest = bytes.get(offset as usize..).unwrap_or_default();
+                Ok(rest[..rest.len().min(size as usize)].to_vec())
+            }
+            Content::File { file, path, .. } => {
+                let mut part = Vec::new();
+                file.seek(SeekFrom::Start(offset))
+                    .await
+                    .map_err(TransferError::io("read", path))?;
+                let read = file.take(size).read_to_end(&mut part).await;
+                read.map_err(TransferError::io("read", path))?;
+                Ok(part)
+            }
+        }
+    }
+}
+
+/// A file that a provider may write.
+#[derive(Debug)]
+pub struct Incoming {
+    /// None once the file is whole.
+    target: Option<Target>,
+    done: Option<oneshot::Sender<Result<Vec<u8>, TransferError>>>,
+}
+
+#[derive(Debug)]
+enum Target {
+    Memory(Vec<u8>),
+    File { part: NamedTempFile, path: PathBuf },
+}
+
+/// Tells when an [`Incoming`] file is whole.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Receiver<Result<Vec<u8>, TransferError>>);
+
+impl Receipt {
+    /// The bytes of a file that is whole; none if they are on disk.
+    ///
+    /// To be asked after the provider has said that it sent the file: it does not wait for it.
+    pub fn take(mut self) -> Result<Vec<u8>, TransferError> {
+        self.0.try_recv().unwrap_or(Err(TransferError::Incomplete))
+    }
+}
+
+impl Incoming {
+    /// A file to be on disk, in a folder that exists. What has the name before is replaced.
+    pub fn to_file(path: impl Into<PathBuf>) -> Result<(Self, Receipt), TransferError> {
+        let path = path.into();
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let mut named = tempfile::Builder::new();
+        named.prefix(".").suffix(".part");
+        // As any new file of the user's, not only for his own eyes as a temporary file is.
+        #[cfg(unix)]
+        named.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let part = named
+            .tempfile_in(folder)
+            .map_err(TransferError::io("create", &path))?;
+        Ok(Self::new(Target::File { part, path }))
+    }
+
+    /// Bytes to be in memory.
+    pub fn to_memory() -> (Self, Receipt) {
+        Self::new(Target::Memory(Vec::new()))
+    }
+
+    fn new(target: Target) -> (Self, Receipt) {
+        let (done, receipt) = oneshot::channel();
+        (
+            Self {
+                target: Some(target),
+                done: Some(done),
+            },
+            Receipt(receipt),
+        )
+    }
+
+    /// Takes a part of the file.
+    pub fn write(&mut self, offset: u64, part: &[u8]) -> Result<(), TransferError> {
+        match &mut self.target {
+            None => Err(TransferError::Incomplete),
+            Some(Target::Memory(bytes)) => {
+                let end = offset.saturating_add(part.len() as u64);
+                if end > MAX_IN_MEMORY {
+                    return Err(TransferError::TooLarge);
+                }
+                if bytes.len() < end as usize {
+                    bytes.resize(end as usize, 0);
+                }
+                bytes[offset as usize..end as usize].copy_from_slice(part);
+                Ok(())
+            }
+            Some(Target::File { part: file, path }) => {
+                let file = file.as_file_mut();
+                file.seek(SeekFrom::Start(offset))
+                    .and_then(|_| file.write_all(part))
+                    .map_err(TransferError::io("write", path))
+            }
+        }
+    }
+
+    /// Checks that the file is what was sent (SHA3-256 in hex), and gives it its name.
+    pub fn finish(&mut self, hash: Option<&str>) -> Result<(), TransferError> {
+        let target = self.target.take().ok_or(TransferError::Incomplete)?;
+        let received = target.complete(hash);
+        let verdict = received.as_ref().map(|_| ()).map_err(TransferError::clone);
+        if let Some(done) = self.done.take() {
+            // Nobody may wait for the file any more; it is no less whole for that.
+            let _ = done.send(received);
+        }
+        verdict
+    }
+}
+
+impl Target {
+    fn complete(self, hash: Option<&str>) -> Result<Vec<u8>, TransferError> {
+        match self {
+            Self::Memory(bytes) => {
+                check("the file", hash, || Ok(Sha3_256::digest(&bytes).to_vec()))?;
+                Ok(bytes)
+            }
+            Self::File { mut part, path } => {
+                check(&path.display().to_string(), hash, || {
+                    digest(part.as_file_mut()).map_err(TransferError::io("read", &path))
+                })?;
+                let renamed = part.persist(&path).map_err(|error| error.error);
+                renamed.map_err(TransferError::io("create", &path))?;
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+fn check(
+    name: &str,
+    expected: Option<&str>,
+    actual: impl FnOnce() -> Result<Vec<u8>, TransferError>,
+) -> Result<(), TransferError> {
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    let actual = hex::encode(actual()?);
+    if actual.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(TransferError::Damaged {
+        name: name.into(),
+        expected: expected.into(),
+        actual,
+    })
+}
+
+fn digest(file: &mut std::fs::File) -> io::Result<Vec<u8>> {
+    let mut hasher = Sha3_256::new();
+    let mut buffer = vec![0; 1 << 16];
+    file.seek(SeekFrom::Start(0))?;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize().to_vec()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sha3(bytes: &[u8]) -> String {
+        hex::encode(Sha3_256::digest(bytes))
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_in_parts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("numbers");
+        std::fs::write(&path, b"0123456789").unwrap();
+        let outgoing = [
+            Outgoing::file(&path).await.unwrap(),
+            Outgoing::bytes(b"0123456789".into()),
+        ];
+        for mut file in outgoing {
+            assert_eq!(file.size(), 10);
+            assert_eq!(file.read(4, 3).await.unwrap(), b"456");
+            assert_eq!(file.read(8, 100).await.unwrap(), b"89");
+            assert_eq!(file.read(10, 1).await.unwrap(), b"");
+            assert_eq!(file.read(1000, 1).await.unwrap(), b"");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_is_named() {
+        let error = Outgoing::file("/nowhere/at-all").await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot open /nowhere/at-all");
+    }
+
+    #[test]
+    fn a_file_gets_its_name_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plot.png");
+        let (mut file, receipt) = Incoming::to_file(&path).unwrap();
+        file.write(3, b"def").unwrap();
+        file.write(0, b"abc").unwrap();
+        assert!(!path.exists());
+        file.finish(Some(&sha3(b"abcdef"))).unwrap();
+        receipt.take().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"abcdef");
+        assert!(matches!(
+            file.write(0, b"x"),
+            Err(TransferError::Incomplete)
+        ));
+    }
+
+    #[test]
+    fn a_damaged_file_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plot.png");
+        let (mut file, receipt) = Incoming::to_file(&path).unwrap();
+        file.write(0, b"abX").unwrap();
+        let error = file.finish(Some(&sha3(b"abc"))).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("plot.png was damaged on its way"),
+            "{error}"
+        );
+        assert!(matches!(receipt.take(), Err(TransferError::Damaged { .. })));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn bytes_in_memory_have_a_limit() {
+        let (mut file, receipt) = Incoming::to_memory();
+        file.write(0, b"abc").unwrap();
+        for offset in [MAX_IN_MEMORY, u64::MAX] {
+            assert!(matches!(
+                file.write(offset, b"x"),
+                Err(TransferError::TooLarge)
+            ));
+        }
+        file.finish(None).unwrap();
+        assert_eq!(receipt.take().unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_file_that_was_never_finished_is_incomplete() {
+        let (_file, receipt) = Incoming::to_memory();
+        assert!(matches!(receipt.take(), Err(TransferError::Incomplete)));
+    }
+}

@@ -1,0 +1,145 @@
+//! What goes wrong, and what its user is told.
+
+use std::path::Path;
+
+use crate::run::Run;
+
+#[test]
+fn an_exe_unit_that_is_killed_ends_its_instance_alone() {
+    let mut run = Run::start(&[
+        "--instances",
+        "2",
+        "--running-time",
+        "1000",
+        "--interval",
+        "1",
+    ]);
+    run.wait_for("all instances run after");
+    run.wait_for("std dev");
+    let processes = run.descendants();
+    let exe_units: Vec<_> = processes
+        .iter()
+        .filter(|process| process.name == "exe-unit")
+        .collect();
+    assert_eq!(exe_units.len(), 2);
+    exe_units[0].kill();
+
+    let line = run.wait_for(" terminated on local-");
+    assert!(
+        line.contains("activity ") && line.contains(" on provider local-"),
+        "{line}"
+    );
+    assert!(line.contains("has ended"), "{line}");
+    let survivor = if line.starts_with("simple-service-1 ") {
+        "simple-service-2"
+    } else {
+        "simple-service-1"
+    };
+    run.wait_for(&format!("{survivor}: {{"));
+    run.interrupt();
+    run.wait_for(&format!("{survivor} terminated on local-"));
+    let ended = run.end();
+    assert_eq!(ended.status.code(), Some(130), "{}", ended.said());
+    assert!(ended.stdout.contains("\ntotal: 0.0"), "{}", ended.said());
+    assert!(processes.iter().all(|process| process.ends_within(5)));
+    assert_eq!(ended.temporary(), [] as [&Path; 0]);
+}
+
+#[test]
+fn when_the_last_exe_unit_is_killed_the_run_ends_in_order() {
+    let mut run = Run::start(&["--running-time", "1000", "--interval", "1"]);
+    run.wait_for("std dev");
+    let processes = run.descendants();
+    processes
+        .iter()
+        .find(|process| process.name == "exe-unit")
+        .expect("one")
+        .kill();
+    let ended = run.end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.said());
+    assert!(
+        ended.stderr.contains("error: 1 of 1 instances failed"),
+        "{}",
+        ended.said()
+    );
+    assert!(ended.stdout.contains("\ntotal: 0.0"), "{}", ended.said());
+    assert_eq!(ended.temporary(), [] as [&Path; 0]);
+}
+
+#[test]
+fn a_killed_requestor_leaves_no_process() {
+    let mut run = Run::start(&["--running-time", "1000", "--interval", "1"]);
+    run.wait_for("std dev");
+    let processes = run.descendants();
+    assert!(processes.len() >= 4, "exe-unit, launcher, agent, daemon");
+    drop(run);
+    for process in processes {
+        assert!(process.ends_within(10), "{} still runs", process.name);
+    }
+}
+
+#[test]
+fn where_providers_are_too_few_the_cause_is_told() {
+    let ended = Run::start(&["--instances", "4", "--starting-timeout", "3"]).end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.said());
+    let error = "error: not all instances run after 3 s\n  simple-service-";
+    assert!(ended.stderr.contains(error), "{}", ended.said());
+    assert!(
+        ended.stderr.contains(" pending\n  market: "),
+        "{}",
+        ended.said()
+    );
+    assert!(
+        ended.stderr.contains(" offers matched the demand"),
+        "{}",
+        ended.said()
+    );
+    assert!(ended.stdout.contains("\ntotal: 0.0"), "{}", ended.said());
+    assert_eq!(ended.temporary(), [] as [&Path; 0]);
+}
+
+#[test]
+fn what_cannot_be_is_refused_at_once() {
+    for (options, complaint) in [
+        (
+            ["--budget", "0"],
+            "error: the budget must be more than 0 GLM",
+        ),
+        (
+            ["--budget", "much"],
+            "invalid value 'much' for '--budget <AMOUNT>'",
+        ),
+        (["--running-time", "-1"], "unexpected argument '-1' found"),
+        (
+            ["--running-time", "soon"],
+            "invalid value 'soon' for '--running-time <SECS>'",
+        ),
+        (
+            ["--payment-network", "moon"],
+            "error: cannot start: cannot set 1.0 GLM aside",
+        ),
+    ] {
+        let ended = Run::start(&options).end();
+        assert!(!ended.status.success(), "{options:?}");
+        assert!(
+            ended.stderr.contains(complaint),
+            "{options:?}: {}",
+            ended.said()
+        );
+        assert_eq!(ended.temporary(), [] as [&Path; 0], "{options:?}");
+    }
+}
+
+#[test]
+fn a_plot_that_cannot_be_written_ends_its_instance() {
+    let options = ["--output-dir", "/no/such/folder", "--interval", "1"];
+    let ended = Run::start(&options).end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.said());
+    assert!(
+        ended
+            .stdout
+            .contains("cannot create /no/such/folder/simple-service-1-"),
+        "{}",
+        ended.said()
+    );
+}

@@ -1,0 +1,5 @@
+//! The example `simple_service`, run as its user runs it.
+
+mod failures;
+mod main_job;
+mod run;

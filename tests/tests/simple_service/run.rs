@@ -1,0 +1,250 @@
+//! One run of the example, in folders of its own.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Read},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::LazyLock,
+    thread::{self, JoinHandle},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
+};
+use tempfile::TempDir;
+
+/// A run of the example that is under way. It is killed when it is dropped.
+pub(crate) struct Run {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: Option<JoinHandle<String>>,
+    seen: String,
+    folders: TempDir,
+}
+
+/// A run that has ended.
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    folders: TempDir,
+}
+
+impl Run {
+    /// Starts the example with these options.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a folder"), options)
+    }
+
+    /// Starts the example where another run has left its files.
+    pub(crate) fn start_after(ended: Ended, options: &[&str]) -> Self {
+        Self::start_in(ended.folders, options)
+    }
+
+    fn start_in(folders: TempDir, options: &[&str]) -> Self {
+        let folder = |name| {
+            let path = folders.path().join(name);
+            fs::create_dir_all(&path).expect("a folder");
+            path
+        };
+        let home = env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        let of_rust = |name: &str, below: &str| {
+            env::var_os(name).unwrap_or_else(|| home.join(below).into_os_string())
+        };
+        let mut child = Command::new(&*EXAMPLE)
+            .args(options)
+            .current_dir(folder("plots"))
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
+            .env("CARGO", env!("CARGO"))
+            .env("CARGO_HOME", of_rust("CARGO_HOME", ".cargo"))
+            .env("RUSTUP_HOME", of_rust("RUSTUP_HOME", ".rustup"))
+            .env("HOME", folder("home"))
+            .env("TMPDIR", folder("temporary"))
+            .env("RUST_LOG", "requestor::event=info,node=info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the example starts");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut errors = child.stderr.take().expect("piped");
+        let stderr = thread::spawn(move || {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).expect("text");
+            text
+        });
+        Self {
+            child,
+            stdout,
+            stderr: Some(stderr),
+            seen: String::new(),
+            folders,
+        }
+    }
+
+    /// Waits for a line of its standard output with this in it.
+    pub(crate) fn wait_for(&mut self, part: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let read = self.stdout.read_line(&mut line).expect("text");
+            self.seen.push_str(&line);
+            if read == 0 {
+                let stderr = self
+                    .stderr
+                    .take()
+                    .map(|reader| reader.join().expect("text"));
+                panic!(
+                    "no line with {part:?} in\n{}\n{}",
+                    self.seen,
+                    stderr.unwrap_or_default()
+                );
+            }
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Presses Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        kill_process(self.pid(), Signal::INT).expect("it lives");
+    }
+
+    /// All processes below it.
+    pub(crate) fn descendants(&self) -> Vec<Process> {
+        descendants(self.pid())
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn end(mut self) -> Ended {
+        let mut stdout = std::mem::take(&mut self.seen);
+        self.stdout.read_to_string(&mut stdout).expect("text");
+        let stderr = self.stderr.take().expect("read once").join().expect("text");
+        let status = self.child.wait().expect("it is ours");
+        let folders = std::mem::replace(&mut self.folders, tempfile::tempdir().expect("a folder"));
+        Ended {
+            status,
+            stdout,
+            stderr,
+            folders,
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // It has ended already, unless the test has failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// The plots that it has downloaded.
+    pub(crate) fn plots(&self) -> Vec<PathBuf> {
+        files(&self.folders.path().join("plots"))
+    }
+
+    /// What it has left in the folder for temporary files.
+    pub(crate) fn temporary(&self) -> Vec<PathBuf> {
+        files(&self.folders.path().join("temporary"))
+    }
+
+    /// What it has left in its user's cache.
+    pub(crate) fn cache(&self) -> Vec<PathBuf> {
+        files(&self.folders.path().join("home/.cache/kiln"))
+    }
+
+    /// Everything that it has said, for a test that fails.
+    pub(crate) fn said(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    files
+}
+
+/// A process, and no other that may get its id after it.
+pub(crate) struct Process {
+    pub(crate) name: String,
+    handle: OwnedFd,
+}
+
+impl Process {
+    pub(crate) fn kill(&self) {
+        pidfd_send_signal(&self.handle, Signal::KILL).expect("it lives");
+    }
+
+    /// Whether it ends, or has ended, within some seconds.
+    pub(crate) fn ends_within(&self, seconds: i64) -> bool {
+        let limit = Timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        };
+        let mut ended = [PollFd::new(&self.handle, PollFlags::IN)];
+        poll(&mut ended, Some(&limit)).expect("it can be waited for") == 1
+    }
+}
+
+fn descendants(of: Pid) -> Vec<Process> {
+    let threads = fs::read_dir(format!("/proc/{}/task", of.as_raw_nonzero()));
+    let children = threads.into_iter().flatten().flatten().flat_map(|thread| {
+        let ids = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let ids = ids
+            .split_whitespace()
+            .filter_map(|id| Pid::from_raw(id.parse().ok()?));
+        ids.collect::<Vec<_>>()
+    });
+    let below = |pid: Pid| {
+        let handle = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        let name = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).ok()?;
+        let child = Process {
+            name: name.trim().to_owned(),
+            handle,
+        };
+        Some([child].into_iter().chain(descendants(pid)))
+    };
+    children
+        .collect::<Vec<_>>()
+        .into_iter()
+        .filter_map(below)
+        .flatten()
+        .collect()
+}
+
+/// The example, built as the tests are. With the whole workspace, as is usual: else its dependencies would have other
+/// features, and be built twice.
+static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let mut build = Command::new(env!("CARGO"));
+    build.args([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--example",
+        "simple_service",
+    ]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    assert!(
+        build.status().expect("cargo").success(),
+        "the example cannot be built"
+    );
+    let this = env::current_exe().expect("a path");
+    let profile = this.ancestors().nth(2).expect("target/PROFILE/deps/TEST");
+    profile.join("examples/simple_service")
+});

@@ -1,0 +1,9 @@
+//! Builds, from a Dockerfile to what is in the image.
+
+mod caching;
+mod copying;
+mod describing;
+mod place;
+mod programs;
+mod refusing;
+mod running;
