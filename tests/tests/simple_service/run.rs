@@ -16,6 +16,9 @@ use rustix::{
 };
 use tempfile::TempDir;
 
+/// How the names of variables begin that change what the example does.
+const OF_THE_EXAMPLE: [&[u8]; 5] = [b"YAGNA_", b"XDG_", b"NO_COLOR", b"CLICOLOR", b"RUST_"];
+
 /// A run of the example that is under way. It is killed when it is dropped.
 pub(crate) struct Run {
     child: Child,
@@ -54,11 +57,19 @@ impl Run {
         let of_rust = |name: &str, below: &str| {
             env::var_os(name).unwrap_or_else(|| home.join(below).into_os_string())
         };
-        let mut child = Command::new(&*EXAMPLE)
+        let mut command = Command::new(&*EXAMPLE);
+        // What is set for cargo and rustup must hold for the compilation within the run as well.
+        for (name, _) in env::vars_os() {
+            if OF_THE_EXAMPLE
+                .iter()
+                .any(|prefix| name.as_encoded_bytes().starts_with(prefix))
+            {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
             .args(options)
             .current_dir(folder("plots"))
-            .env_clear()
-            .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("CARGO", env!("CARGO"))
             .env("CARGO_HOME", of_rust("CARGO_HOME", ".cargo"))
             .env("RUSTUP_HOME", of_rust("RUSTUP_HOME", ".rustup"))
