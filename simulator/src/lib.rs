@@ -1,0 +1,1 @@
+//! Service provisioning and migration on modelled infrastructure.
