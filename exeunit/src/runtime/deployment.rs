@@ -21,7 +21,7 @@ const PREFIX: &str = "vol-";
 
 /// An image and its volumes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Deployment {
+pub(super) struct Deployed {
     pub(super) image: Image,
     pub(super) volumes: Volumes,
 }
@@ -35,7 +35,7 @@ pub(super) enum VolumeError {
     Create { path: String, source: io::Error },
 }
 
-impl Deployment {
+impl Deployed {
     /// Creates the image's volumes below a folder, or nothing.
     pub(super) fn create(image: Image, work: &Path) -> Result<Self, VolumeError> {
         // An exe-unit that was killed may have left some.
@@ -167,7 +167,7 @@ mod tests {
     fn the_answer_is_what_the_network_expects() {
         let work = tempfile::tempdir().expect("a folder");
         let image = image(json!({"Volumes": {"/golem/in": {}, "/golem/out": {}}}));
-        let deployment = Deployment::create(image, work.path()).expect("a deployment");
+        let deployment = Deployed::create(image, work.path()).expect("a deployment");
         let answer: Value = serde_json::from_str(&deployment.answer()).expect("JSON");
         let expected = json!({
             "valid": {"Ok": ""},
@@ -183,7 +183,7 @@ mod tests {
         for path in ["/", "golem", "", "/golem/../etc"] {
             let work = tempfile::tempdir().expect("a folder");
             let image = image(json!({"Volumes": {"/a": {}, path: {}, "/z": {}}}));
-            let error = Deployment::create(image, work.path()).expect_err(path);
+            let error = Deployed::create(image, work.path()).expect_err(path);
             assert!(error.to_string().contains(&format!("{path:?}")), "{error}");
             assert_eq!(fs::read_dir(work.path()).expect("a folder").count(), 0);
         }
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn the_environment_of_a_command_is_over_the_images() {
         let image = image(json!({"Env": ["A=1", "B=b=b", "C"]}));
-        let deployment = Deployment {
+        let deployment = Deployed {
             image,
             volumes: Volumes::default(),
         };

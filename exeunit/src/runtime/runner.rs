@@ -4,7 +4,7 @@ use prost::bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outlet, Runtime};
+use super::{Executor, Outlet};
 use crate::{
     activity::{Channel, Failure},
     script::Command,
@@ -27,7 +27,7 @@ pub(crate) enum News {
 
 /// Runs commands, one after the other, until nobody can send any more; then stops the runtime.
 pub(crate) async fn run_jobs(
-    mut runtime: Runtime,
+    mut executor: Executor,
     mut jobs: mpsc::Receiver<Job>,
     news: mpsc::Sender<News>,
 ) {
@@ -35,11 +35,11 @@ pub(crate) async fn run_jobs(
         let outlet = Outlet(&news);
         let outcome = tokio::select! {
             biased;
-            outcome = runtime.execute(command, &outlet) => outcome,
+            outcome = executor.execute(command, &outlet) => outcome,
             () = interrupt.cancelled() => Err(Failure::new("the command was interrupted")),
         };
         // Without a listener there is no next job either.
         let _ = news.send(News::Ended(outcome)).await;
     }
-    runtime.clear().await;
+    executor.clear().await;
 }

@@ -1,7 +1,7 @@
 //! The exe-unit as a process: from its command line to its exit code.
 //!
 //! ```text
-//! bus ──calls──▶ service ──▶ supervisor ──jobs──▶ runner ── owns ──▶ runtime ── owns ──▶ sandbox
+//! bus ──calls──▶ service ──▶ supervisor ──jobs──▶ runner ── owns ──▶ executor ──▶ runtime
 //!                               │  ▲──────news──────┘                   │
 //!                             states                                 monitor
 //! bus ◀──calls── reporter ◀─────┴────────────usage──── meter ◀──────────┘
@@ -39,7 +39,7 @@ use crate::{
     image::Images,
     program::NotEntered,
     report::{ReportError, Reporter},
-    runtime::{Runtime, RuntimeConfig, run_jobs},
+    runtime::{Executor, Runtime, SandboxRuntime, SandboxRuntimeConfig, run_jobs},
     sandbox::Monitor,
     service,
     supervisor::{Connections, Supervisor},
@@ -150,9 +150,9 @@ impl ExeUnit {
         let bus = Bus::connect(&settings.gsb_url, "exe-unit").await?;
         let transfers = Transfers::new(bus.clone());
         let images = Images::new(settings.cache_dir.clone(), transfers.clone());
-        let config = runtime_config(settings, &agreement)?;
-        let runtime = Runtime::new(config, images, transfers);
-        let monitor = runtime.monitor();
+        let runtime = runtime(settings, &agreement, images)?;
+        let executor = Executor::new(runtime, transfers);
+        let monitor = executor.monitor();
         let (activity_id, report_url) = (&settings.activity_id, &settings.report_url);
         let calls = bus
             .register(&format!("/public/exeunit/{activity_id}"))
@@ -162,7 +162,7 @@ impl ExeUnit {
         let (news, received_news) = mpsc::channel(16);
         let (states, received_states) = mpsc::unbounded_channel();
         let (usage, received_usage) = mpsc::channel(1);
-        let runner = tokio::spawn(run_jobs(runtime, received_jobs, news));
+        let runner = tokio::spawn(run_jobs(executor, received_jobs, news));
         let supervisor = Supervisor::start(Connections {
             jobs,
             news: received_news,
@@ -234,19 +234,22 @@ impl ExeUnit {
     }
 }
 
-fn runtime_config(
+/// What the command line asks to run commands with.
+fn runtime(
     settings: &ServiceBus,
     agreement: &Agreement,
-) -> Result<RuntimeConfig, NotEntered> {
+    images: Images,
+) -> Result<Box<dyn Runtime>, NotEntered> {
     // What is written to the scratch space is in memory: neither limit may be exceeded by it.
     let limits = [agreement.memory_bytes, agreement.storage_bytes];
-    Ok(RuntimeConfig {
+    let config = SandboxRuntimeConfig {
         program: Program::this()?,
         work: settings.work_dir.clone(),
         task_package: agreement.task_package.clone(),
         hostname: settings.activity_id.chars().take(HOSTNAME).collect(),
         scratch_bytes: limits.into_iter().flatten().min().unwrap_or(SCRATCH),
-    })
+    };
+    Ok(Box::new(SandboxRuntime::new(config, images)))
 }
 
 /// Waits until a sandbox has ended that was not stopped.
