@@ -1,5 +1,6 @@
 //! The `kiln` command: a thin shell over the libraries, a file for each of its subcommands.
 
+mod image;
 mod log;
 mod node;
 
@@ -17,6 +18,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Image(image::Arguments),
     Node(node::Arguments),
 }
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     // First of all: an exe-unit of a node is this very program.
     ::node::main(async {
         match Arguments::parse().command {
+            Command::Image(arguments) => image::run(arguments).await,
             Command::Node(arguments) => node::run(arguments).await,
         }
         .unwrap_or_else(|error| {

@@ -12,7 +12,7 @@ pub struct Limits {
     pub bytes: u64,
     /// Files, folders and links that they hold together.
     pub entries: u64,
-    /// How many times as long as the compressed bytes the unpacked ones may be, from [`FREE`] bytes on.
+    /// How many times as long as the compressed bytes the unpacked ones may be; the first 64 MiB may be anything.
     pub ratio: u64,
 }
 

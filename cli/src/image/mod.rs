@@ -1,0 +1,40 @@
+//! `kiln image`: images for services, without Docker.
+
+mod build;
+mod inspect;
+mod pack;
+mod place;
+mod run;
+mod unpack;
+mod verify;
+
+use std::process::ExitCode;
+
+/// Build, pack, look into and try images.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Build(build::Arguments),
+    Pack(pack::Arguments),
+    Inspect(inspect::Arguments),
+    Verify(verify::Arguments),
+    Unpack(unpack::Arguments),
+    Run(run::Arguments),
+}
+
+/// Does what is asked for with an image.
+pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        Command::Build(arguments) => build::run(arguments).await,
+        Command::Pack(arguments) => place::blocking(|| pack::run(arguments)).await,
+        Command::Inspect(arguments) => place::blocking(|| inspect::run(arguments)).await,
+        Command::Verify(arguments) => place::blocking(|| verify::run(arguments)).await,
+        Command::Unpack(arguments) => place::blocking(|| unpack::run(arguments)).await,
+        Command::Run(arguments) => run::run(arguments).await,
+    }
+}
