@@ -122,17 +122,36 @@ impl Database {
     /// # Errors
     /// If the database cannot be read, or has a row that is no observation.
     pub fn observations(&self) -> Result<Vec<Observation>, DatabaseError> {
-        self.read().map_err(|source| DatabaseError::Read {
+        let query = "SELECT value, timestamp FROM observations ORDER BY rowid";
+        let mut observations = self.read(query, Observation::from_row)?;
+        // They are nearly in order; SQLite would sort them from scratch.
+        observations.sort_by_key(|observation| observation.timestamp);
+        Ok(observations)
+    }
+
+    /// The values of all observations, in no particular order.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn values(&self) -> Result<Vec<f64>, DatabaseError> {
+        self.read("SELECT value FROM observations", |row| row.get(0))
+    }
+
+    fn read<T>(
+        &self,
+        query: &str,
+        from_row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, DatabaseError> {
+        let rows = || -> rusqlite::Result<Vec<T>> {
+            self.connection
+                .prepare(query)?
+                .query_map([], from_row)?
+                .collect()
+        };
+        rows().map_err(|source| DatabaseError::Read {
             path: self.path.clone(),
             source,
         })
-    }
-
-    fn read(&self) -> rusqlite::Result<Vec<Observation>> {
-        self.connection
-            .prepare("SELECT value, timestamp FROM observations ORDER BY timestamp, rowid")?
-            .query_map([], Observation::from_row)?
-            .collect()
     }
 }
 

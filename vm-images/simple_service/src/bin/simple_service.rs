@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, Permissions},
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use chrono::Utc;
 use clap::Parser;
 
-use observations::{Database, Plot, Statistics, json, place};
+use observations::{Database, Plot, Statistics, json, place, plot};
 
 /// Keeps observations in a database, and shows what they are like
 #[derive(Parser)]
@@ -63,24 +63,23 @@ fn run(arguments: &Arguments) -> Result<()> {
         let value = value.with_context(|| format!("{text:?} is not a finite number"))?;
         return Ok(Database::open(&path)?.add(value, Utc::now())?);
     }
-    let observations = Database::open(&path)?.observations()?;
+    let database = Database::open(&path)?;
     if let Some(plot) = arguments.plot {
-        let png = plot.draw(&observations)?;
+        let png = match plot {
+            Plot::Time => plot::time_series(&database.observations()?)?,
+            Plot::Dist => plot::distribution(&database.values()?)?,
+        };
         let file = save(plot, &png, &place::plots())?;
         return print(&file);
     }
     if arguments.dump {
-        return print(&observations);
+        return print(&database.observations()?);
     }
-    let values: Vec<f64> = observations
-        .iter()
-        .map(|observation| observation.value)
-        .collect();
-    print(&Statistics::of(&values)?)
+    print(&Statistics::of(&database.values()?)?)
 }
 
 fn print<T: serde::Serialize>(value: &T) -> Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = BufWriter::new(io::stdout().lock());
     json::write_line(&mut out, value)
         .and_then(|()| out.flush())
         .context("cannot write the result")

@@ -15,7 +15,7 @@ use super::{PlotError, axis::Axis};
 const SIZE: (usize, usize) = (960, 600);
 
 /// A plot is drawn this many times as large and then shrunk, which smooths its edges.
-const OVERSAMPLING: usize = 3;
+const OVERSAMPLING: usize = 2;
 
 /// The name under which the embedded font is known to plotters.
 const FONT: &str = "DejaVu Sans";
@@ -96,6 +96,7 @@ impl Canvas {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(Cursor::new(&mut bytes), SIZE.0 as u32, SIZE.1 as u32);
         encoder.set_color(png::ColorType::Rgb);
+        encoder.set_compression(png::Compression::Fast);
         encoder
             .write_header()
             .and_then(|mut writer| {

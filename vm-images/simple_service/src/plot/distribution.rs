@@ -8,18 +8,14 @@ use super::{
     axis::{Axis, padded, short, span},
     canvas::{BLUE, Canvas, ORANGE, drawing, px},
 };
-use crate::{Observation, Statistics};
+use crate::Statistics;
 
 /// Points that the curve is drawn through.
 const CURVE_POINTS: usize = 150;
 
-pub(super) fn draw(canvas: &mut Canvas, observations: &[Observation]) -> Result<(), PlotError> {
-    let values: Vec<f64> = observations
-        .iter()
-        .map(|observation| observation.value)
-        .collect();
-    let statistics = Statistics::of(&values)?;
-    let histogram = Histogram::of(&values)?;
+pub(super) fn draw(canvas: &mut Canvas, values: &[f64]) -> Result<(), PlotError> {
+    let statistics = Statistics::of(values)?;
+    let histogram = Histogram::of(values)?;
     let curve = histogram.fitted_curve(&statistics);
 
     let x = Axis::new(

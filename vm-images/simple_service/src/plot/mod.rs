@@ -41,17 +41,24 @@ impl Plot {
             Self::Dist => "dist",
         }
     }
+}
 
-    /// Draws `observations`, which are in the order of their time, and returns the bytes of a PNG.
-    ///
-    /// # Errors
-    /// If there are no observations, or if they are too large.
-    pub fn draw(self, observations: &[Observation]) -> Result<Vec<u8>, PlotError> {
-        let mut canvas = Canvas::new()?;
-        match self {
-            Self::Time => time_series::draw(&mut canvas, observations)?,
-            Self::Dist => distribution::draw(&mut canvas, observations)?,
-        }
-        canvas.into_png()
-    }
+/// Draws `observations`, which are in the order of their time, and returns the bytes of a PNG.
+///
+/// # Errors
+/// If there are no observations, or if they are too large.
+pub fn time_series(observations: &[Observation]) -> Result<Vec<u8>, PlotError> {
+    let mut canvas = Canvas::new()?;
+    time_series::draw(&mut canvas, observations)?;
+    canvas.into_png()
+}
+
+/// Draws how `values` are distributed, and returns the bytes of a PNG.
+///
+/// # Errors
+/// If there are no values, or if they are too large.
+pub fn distribution(values: &[f64]) -> Result<Vec<u8>, PlotError> {
+    let mut canvas = Canvas::new()?;
+    distribution::draw(&mut canvas, values)?;
+    canvas.into_png()
 }
