@@ -10,7 +10,7 @@ use super::capture::Recorder;
 use crate::{
     cause::in_one_line,
     event::{RuntimeEvent, RuntimeEventKind},
-    script::Command,
+    script::{Command, Transfer},
 };
 
 /// Which output of a command.
@@ -194,7 +194,7 @@ impl Batch {
     pub(super) fn running_command(&self) -> Option<ExeScriptCommandState> {
         self.running.as_ref()?;
         let (name, params) = match self.next()? {
-            Command::Deploy {} => ("Deploy", None),
+            Command::Deploy(_) => ("Deploy", None),
             Command::Start { args } => ("Start", Some(args.clone())),
             Command::Run {
                 entry_point, args, ..
@@ -202,10 +202,11 @@ impl Batch {
                 "Run",
                 Some([std::slice::from_ref(entry_point), args].concat()),
             ),
-            Command::Transfer { from, to, .. } => {
+            Command::Transfer(Transfer { from, to, .. }) => {
                 ("Transfer", Some(vec![from.clone(), to.clone()]))
             }
             Command::Terminate {} => ("Terminate", None),
+            Command::Sign {} => ("Sign", None),
         };
         Some(ExeScriptCommandState {
             command: name.to_owned(),

@@ -190,10 +190,11 @@ impl Activity {
         let Some(batch) = self.batches.get_mut(batch_id) else {
             return Vec::new();
         };
-        let Some(step) = batch.next().map(Step::from) else {
+        let Some(command) = batch.next() else {
             return Vec::new();
         };
-        if let Err(refusal) = self.states.begin(step) {
+        let begun = Step::try_from(command).and_then(|step| self.states.begin(step));
+        if let Err(refusal) = begun {
             batch.end(Err(Failure::of(&refusal)), now);
             return Vec::new();
         }

@@ -24,13 +24,16 @@ pub(super) enum Step {
     Terminate,
 }
 
-impl From<&Command> for Step {
-    fn from(command: &Command) -> Self {
+impl TryFrom<&Command> for Step {
+    type Error = Refusal;
+
+    fn try_from(command: &Command) -> Result<Self, Refusal> {
         match command {
-            Command::Deploy {} => Self::Deploy,
-            Command::Start { .. } => Self::Start,
-            Command::Run { .. } | Command::Transfer { .. } => Self::Work,
-            Command::Terminate {} => Self::Terminate,
+            Command::Deploy(_) => Ok(Self::Deploy),
+            Command::Start { .. } => Ok(Self::Start),
+            Command::Run { .. } | Command::Transfer(_) => Ok(Self::Work),
+            Command::Terminate {} => Ok(Self::Terminate),
+            Command::Sign {} => Err(Refusal::Sign),
         }
     }
 }
@@ -50,6 +53,8 @@ pub(super) enum Refusal {
     Ready,
     #[error("the activity has been terminated")]
     Terminated,
+    #[error("`sign` is refused: this exe-unit runs in no enclave that would vouch for a signature")]
+    Sign,
 }
 
 /// Where an activity is, and where it is on its way to.

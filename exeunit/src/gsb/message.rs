@@ -49,6 +49,7 @@ pub struct Exec {
     /// The id that the batch is to have.
     pub batch_id: String,
     /// The commands, in order.
+    #[serde(deserialize_with = "crate::script::commands")]
     pub exe_script: Vec<Command>,
     /// Seconds that the call may take.
     #[serde(default)]

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use tokio::sync::watch;
 
-use super::{Deployment, Outlet, Run, Runtime, out_of_order};
+use super::{Outlet, Run, Runtime, out_of_order};
 use crate::{
     activity::{Channel, Failure},
     sandbox::{Monitor, Output, RunError},
-    script::Command,
+    script::{Command, Transfer},
     transfer::Transfers,
 };
 
@@ -18,11 +18,17 @@ use crate::{
 pub(crate) struct Executor {
     runtime: Box<dyn Runtime>,
     transfers: Transfers,
+    /// What `deploy` has given all commands, under their own.
+    env: BTreeMap<String, String>,
 }
 
 impl Executor {
     pub(crate) fn new(runtime: Box<dyn Runtime>, transfers: Transfers) -> Self {
-        Self { runtime, transfers }
+        Self {
+            runtime,
+            transfers,
+            env: BTreeMap::new(),
+        }
     }
 
     /// Follows what can be measured of the runtime.
@@ -37,8 +43,10 @@ impl Executor {
         output: &Outlet<'_>,
     ) -> Result<(), Failure> {
         match command {
-            Command::Deploy {} => {
-                let answer = self.runtime.deploy(Deployment::default(), output).await?;
+            Command::Deploy(deployment) => {
+                let env = deployment.env.clone();
+                let answer = self.runtime.deploy(deployment, output).await?;
+                self.env = env;
                 output.write(Channel::Stdout, answer.into()).await;
                 Ok(())
             }
@@ -49,22 +57,19 @@ impl Executor {
                 env,
                 ..
             } => self.run(entry_point, args, env, output).await,
-            Command::Transfer {
-                format: Some(format),
-                ..
-            } => Err(Failure::new(format!(
-                "archives cannot be packed or unpacked: {format}"
-            ))),
-            Command::Transfer { from, to, .. } => self.transfer(&from, &to).await,
+            Command::Transfer(transfer) => self.transfer(&transfer).await,
             Command::Terminate {} => {
                 self.clear().await;
                 Ok(())
             }
+            // The activity's states refuse it.
+            Command::Sign {} => Err(out_of_order()),
         }
     }
 
     /// Stops the runtime, and removes what the activity has written.
     pub(crate) async fn clear(&mut self) {
+        self.env.clear();
         self.runtime.clear().await;
     }
 
@@ -75,7 +80,13 @@ impl Executor {
         env: BTreeMap<String, String>,
         output: &Outlet<'_>,
     ) -> Result<(), Failure> {
-        let run = Run { program, args, env };
+        let mut environment = self.env.clone();
+        environment.extend(env);
+        let run = Run {
+            program,
+            args,
+            env: environment,
+        };
         let mut process = self.runtime.run(run).await.map_err(|error| Failure {
             code: match error {
                 RunError::Refused { code, .. } => code,
@@ -100,9 +111,16 @@ impl Executor {
         }
     }
 
-    async fn transfer(&self, from: &str, to: &str) -> Result<(), Failure> {
+    async fn transfer(&self, transfer: &Transfer) -> Result<(), Failure> {
+        if let Some(format) = transfer.format {
+            let message = format!("archives cannot be packed or unpacked: {format:?}");
+            return Err(Failure::new(message));
+        }
         let volumes = self.runtime.volumes().ok_or_else(out_of_order)?;
-        let copied = self.transfers.copy(from, to, volumes).await;
+        let copied = self
+            .transfers
+            .copy(&transfer.from, &transfer.to, volumes)
+            .await;
         copied.map_err(|error| Failure::of(&error))
     }
 }

@@ -25,12 +25,9 @@ pub(crate) use self::{
 use crate::{
     activity::{Channel, Failure},
     sandbox::{Monitor, Process, RunError},
+    script::Deployment,
     transfer::Volumes,
 };
-
-/// What a `deploy` asks for, beyond the image of the agreement.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Deployment {}
 
 /// A program to run.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Deployment, Outlet, Run, Runtime, deployment, deployment::Deployed, out_of_order};
+use super::{Outlet, Run, Runtime, deployment, deployment::Deployed, out_of_order};
 use crate::{
     Program,
     activity::Failure,
     image::Images,
     sandbox::{self, Monitor, Process, Root, RunError, Sandbox, SandboxConfig, SandboxGone},
+    script::Deployment,
     transfer::Volumes,
 };
 

@@ -87,7 +87,7 @@ async fn a_failed_transfer_says_why_and_leaves_nothing() {
     }
     let archive = json!({"transfer": {"from": given, "to": "/golem/in/x", "format": "tar"}});
     let message = messages(&unit.run(json!([archive])).await).remove(0);
-    assert_eq!(message, "archives cannot be packed or unpacked: tar");
+    assert_eq!(message, "archives cannot be packed or unpacked: Tar");
     assert_eq!(unit.sh("ls").await, "text\n");
 }
 

@@ -13,7 +13,7 @@ use axum::{
     },
     routing::{get, post},
 };
-use exeunit::script::Command;
+use exeunit::script;
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use ya_client_model::{
@@ -128,7 +128,7 @@ async fn exec(
     Segments(id): Segments<ActivityId>,
     Body(request): Body<ExeScriptRequest>,
 ) -> Result<Json<BatchId>, ApiError> {
-    let script: Vec<Command> = serde_json::from_str(&request.text).map_err(|error| {
+    let script = script::parse(&request.text).map_err(|error| {
         ApiError::bad_request(format_args!("the script makes no sense: {error}"))
     })?;
     Ok(Json(api.activities.exec(caller, id, script).await?))
