@@ -16,6 +16,8 @@ pub(crate) struct Agreement {
     pub(crate) usage_vector: Vec<String>,
     /// Where the image is, and its hash: `hash:sha3:<hex>:<url>`.
     pub(crate) task_package: Option<String>,
+    /// The processor threads that were offered.
+    pub(crate) cpu_threads: Option<u64>,
     /// The memory that was offered, in bytes.
     pub(crate) memory_bytes: Option<u64>,
     /// The disk space that was offered, in bytes.
@@ -73,6 +75,7 @@ impl Agreement {
         Ok(Self {
             usage_vector: usage_vector.ok_or(USAGE_VECTOR)?,
             task_package: task_package.map(str::to_owned),
+            cpu_threads: of("offer", "golem.inf.cpu.threads").and_then(Value::as_u64),
             memory_bytes: gib("golem.inf.mem.gib"),
             storage_bytes: gib("golem.inf.storage.gib"),
         })
@@ -99,10 +102,11 @@ mod tests {
             "golem.com.usage.vector": ["golem.usage.cpu_sec", "golem.usage.duration_sec"],
             "golem.inf.mem.gib": 0.5,
             "golem.inf.storage.gib": 10,
+            "golem.inf.cpu.threads": 2,
         });
         let nested = json!({"golem": {
             "com": {"usage": {"vector": ["golem.usage.cpu_sec", "golem.usage.duration_sec"]}},
-            "inf": {"mem": {"gib": 0.5}, "storage.gib": 10},
+            "inf": {"mem": {"gib": 0.5}, "storage.gib": 10, "cpu": {"threads": 2}},
         }});
         let package = "hash:sha3:00:gftp://a/b";
         let demands = [
@@ -115,6 +119,7 @@ mod tests {
                 "golem.usage.duration_sec".to_owned(),
             ],
             task_package: Some(package.to_owned()),
+            cpu_threads: Some(2),
             memory_bytes: Some(1 << 29),
             storage_bytes: Some(10 << 30),
         };

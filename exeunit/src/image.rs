@@ -3,6 +3,7 @@
 //! ```text
 //! <hash>/tree/                the image's files, never written to again
 //! <hash>/configuration.json   its container's configuration
+//! <hash>.gvmi                the image as it was fetched, for runtimes that take it so
 //! <hash>.lock                 held by who fetches it; others wait
 //! <hash>.partial/             what is being fetched; becomes <hash>/ when it is whole
 //! ```
@@ -72,11 +73,7 @@ impl Images {
 
     /// The image that a task package names: from the cache, or fetched and put there.
     pub(crate) async fn get(&self, package: Option<&str>) -> Result<Image, ImageError> {
-        let package = package.ok_or(ImageError::Unnamed)?;
-        let source = Source::parse(package)?;
-        let digest = source.digest.clone().ok_or_else(|| ImageError::NoHash {
-            package: package.to_owned(),
-        })?;
+        let (source, digest) = named(package.ok_or(ImageError::Unnamed)?)?;
         let slot = Slot::new(&self.folder, &digest);
         if let Some(image) = slot.image()? {
             return Ok(image);
@@ -86,13 +83,58 @@ impl Images {
         if let Some(image) = claim.slot.image()? {
             return Ok(image);
         }
+        self.fetch(&claim, source, digest).await?;
+        blocking(move || claim.unpack_fetched()).await
+    }
+
+    /// The image's file as it is, for a runtime that reads it by itself: from the cache, or fetched and put there.
+    pub(crate) async fn file(&self, package: &str) -> Result<PathBuf, ImageError> {
+        let (source, digest) = named(package)?;
+        let slot = Slot::new(&self.folder, &digest);
+        if slot.file.exists() {
+            return Ok(slot.file);
+        }
+        let claim = blocking(move || slot.claim()).await?;
+        if !claim.slot.file.exists() {
+            self.fetch(&claim, source, digest).await?;
+            let (fetched, file) = (claim.slot.partial.join(IMAGE), &claim.slot.file);
+            fs::rename(fetched, file).map_err(at("create", file))?;
+        }
+        Ok(claim.slot.file.clone())
+    }
+
+    /// Puts an image's file where it becomes whole.
+    async fn fetch(&self, claim: &Claim, source: Source, digest: Digest) -> Result<(), ImageError> {
         tracing::info!(%digest, "fetching an image");
         let failed = |source| ImageError::Fetch { digest, source };
         match self.transfers.fetch(source).await {
-            Ok(download) => claim.store(download).await?.map_err(failed)?,
-            Err(error) => return Err(failed(error)),
+            Ok(download) => claim.store(download).await?.map_err(failed),
+            Err(error) => Err(failed(error)),
         }
-        blocking(move || claim.unpack()).await
+    }
+}
+
+/// Where a task package is, and what its hash must be.
+fn named(package: &str) -> Result<(Source, Digest), ImageError> {
+    let source = Source::parse(package)?;
+    let digest = source.digest.clone().ok_or_else(|| ImageError::NoHash {
+        package: package.to_owned(),
+    })?;
+    Ok((source, digest))
+}
+
+/// An image's file, unpacked into a folder where it is found the next time. Blocks.
+pub(crate) fn unpack_beside(file: &Path, cache: &Path) -> Result<Image, ImageError> {
+    let hash = gvmi::Hash::of_file(file).map_err(at("read", file))?;
+    let slot = Slot::named(cache, &hash.to_string());
+    if let Some(image) = slot.image()? {
+        return Ok(image);
+    }
+    let claim = slot.claim()?;
+    // Somebody else may have unpacked it while this one waited.
+    match claim.slot.image()? {
+        Some(image) => Ok(image),
+        None => claim.unpack(file),
     }
 }
 
@@ -100,16 +142,22 @@ impl Images {
 #[derive(Clone, Debug)]
 struct Slot {
     whole: PathBuf,
+    file: PathBuf,
     lock: PathBuf,
     partial: PathBuf,
 }
 
 impl Slot {
     fn new(cache: &Path, digest: &Digest) -> Self {
+        Self::named(cache, &digest.to_string())
+    }
+
+    fn named(cache: &Path, name: &str) -> Self {
         Self {
-            whole: cache.join(format!("{digest}")),
-            lock: cache.join(format!("{digest}.lock")),
-            partial: cache.join(format!("{digest}.partial")),
+            whole: cache.join(name),
+            file: cache.join(format!("{name}.gvmi")),
+            lock: cache.join(format!("{name}.lock")),
+            partial: cache.join(format!("{name}.partial")),
         }
     }
 
@@ -175,11 +223,16 @@ impl Claim {
         Ok(Ok(()))
     }
 
-    /// Unpacks the image's file and lets everybody see it. Blocks.
-    fn unpack(self) -> Result<Image, ImageError> {
+    /// Unpacks the file that was fetched, which is not kept. Blocks.
+    fn unpack_fetched(self) -> Result<Image, ImageError> {
+        let fetched = self.slot.partial.join(IMAGE);
+        self.unpack(&fetched)
+    }
+
+    /// Unpacks an image's file and lets everybody see it. Blocks.
+    fn unpack(self, file: &Path) -> Result<Image, ImageError> {
         let Slot { partial, whole, .. } = &self.slot;
-        let file = partial.join(IMAGE);
-        let image = gvmi::Image::open(&file)?;
+        let image = gvmi::Image::open(file)?;
         let tree = partial.join(TREE);
         image.tree()?.unpack(&tree)?;
         adopt(&tree).map_err(at("adopt", &tree))?;
@@ -189,7 +242,10 @@ impl Claim {
             .map_err(io::Error::from)
             .and_then(|text| fs::write(&path, text))
             .map_err(at("write", &path))?;
-        fs::remove_file(&file).map_err(at("remove", &file))?;
+        let fetched = partial.join(IMAGE);
+        if fetched.exists() {
+            fs::remove_file(&fetched).map_err(at("remove", fetched))?;
+        }
         fs::rename(partial, whole).map_err(at("create", whole))?;
         Ok(Image {
             tree: whole.join(TREE),

@@ -8,12 +8,15 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::{sandbox, unit};
+use crate::{sandbox, standalone, tied, unit};
 
 /// The names under which a program is started again, as the kernel passes them: `argv[0]`.
 const EXE_UNIT: &str = "exe-unit";
+const RUNTIME: &str = "kiln-runtime";
 const LAUNCHER: &str = "exe-unit-sandbox";
 const AGENT: &str = "exe-unit-agent";
+const WARDEN: &str = "exe-unit-warden";
+const TIED: &str = "exe-unit-tied";
 
 /// The running program, whatever its name and even if its file is gone.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -67,6 +70,16 @@ impl Program {
         Self::at(THIS_PROGRAM).command(AGENT)
     }
 
+    /// A command that starts a warden: see [`tied`](crate::tied).
+    pub(crate) fn warden(&self) -> Command {
+        self.command(WARDEN)
+    }
+
+    /// A command by which a warden starts itself again, to become the program that it guards.
+    pub(crate) fn tied() -> Command {
+        Self::at(THIS_PROGRAM).command(TIED)
+    }
+
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(&self.path);
         command.arg0(name);
@@ -96,8 +109,11 @@ pub fn enter() {
     let name = called_as().unwrap_or_default();
     let main = match name.to_str() {
         Some(EXE_UNIT) => unit::main,
+        Some(RUNTIME) => standalone::main,
         Some(LAUNCHER) => sandbox::launcher_main,
         Some(AGENT) => sandbox::agent_main,
+        Some(WARDEN) => tied::warden_main,
+        Some(TIED) => tied::tied_main,
         _ => return,
     };
     if let Ok(name) = CString::new(name.as_bytes()) {
@@ -111,6 +127,13 @@ pub fn enter() {
 pub fn exe_unit() -> ExitCode {
     enter();
     ExitCode::from(unit::main())
+}
+
+/// Becomes a runtime for other exe-units, whatever this program is called: the whole `main` of the binary
+/// `kiln-runtime`.
+pub fn runtime_program() -> ExitCode {
+    enter();
+    ExitCode::from(standalone::main())
 }
 
 fn called_as() -> Option<OsString> {

@@ -1,6 +1,7 @@
 //! What an activity uses.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -36,7 +37,7 @@ pub(crate) struct Meter {
 }
 
 /// What an activity has used.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Usage {
     duration: Duration,
     /// Processor time of all processes, ended ones too.
@@ -45,6 +46,8 @@ struct Usage {
     peak_memory_bytes: u64,
     /// What lies in the work folder and in scratch space now.
     storage_bytes: u64,
+    /// What the runtime counts by itself; the last it has told, also once it has ended.
+    custom: BTreeMap<String, f64>,
 }
 
 impl Usage {
@@ -55,7 +58,7 @@ impl Usage {
             "golem.usage.cpu_sec" => self.cpu.as_secs_f64(),
             "golem.usage.gib" => self.peak_memory_bytes as f64 / GIB,
             "golem.usage.storage_gib" => self.storage_bytes as f64 / GIB,
-            _ => 0.0,
+            name => self.custom.get(name).copied().unwrap_or_default(),
         };
         names.iter().map(counter).collect()
     }
@@ -105,6 +108,8 @@ impl Meter {
 
     async fn measure(&mut self) {
         let sandbox = self.sandbox.borrow().clone();
+        let counted = sandbox.as_ref().map(Monitor::counters);
+        let custom = counted.unwrap_or_else(|| std::mem::take(&mut self.usage.custom));
         // Of a sandbox that has ended, the time is in this process's account.
         let sandbox = match sandbox {
             Some(sandbox) => sandbox.measure().await.unwrap_or_default(),
@@ -121,6 +126,7 @@ impl Meter {
             cpu: self.usage.cpu.max(own + sandbox.cpu),
             peak_memory_bytes: self.usage.peak_memory_bytes.max(memory),
             storage_bytes: volumes + sandbox.scratch_bytes,
+            custom,
         };
     }
 }
@@ -153,10 +159,18 @@ mod tests {
             cpu: Duration::from_millis(250),
             peak_memory_bytes: 1 << 29,
             storage_bytes: 3 << 30,
+            custom: [("golem.usage.own".to_owned(), 7.5)].into(),
         };
-        let names = ["cpu_sec", "storage_gib", "none", "duration_sec", "gib"];
+        let names = [
+            "cpu_sec",
+            "storage_gib",
+            "none",
+            "duration_sec",
+            "gib",
+            "own",
+        ];
         let names = names.map(|name| format!("golem.usage.{name}"));
-        assert_eq!(usage.vector(&names), [0.25, 3.0, 0.0, 1.5, 0.5]);
+        assert_eq!(usage.vector(&names), [0.25, 3.0, 0.0, 1.5, 0.5, 7.5]);
         assert!(usage.vector(&[]).is_empty());
     }
 

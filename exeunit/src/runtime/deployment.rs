@@ -11,8 +11,9 @@ use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use crate::{
+    Program,
     image::Image,
-    sandbox::{self, adopt},
+    sandbox::{self, Root, SandboxConfig, adopt},
     transfer::{Volume, Volumes},
 };
 
@@ -21,14 +22,14 @@ const PREFIX: &str = "vol-";
 
 /// An image and its volumes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Deployed {
-    pub(super) image: Image,
-    pub(super) volumes: Volumes,
+pub(crate) struct Deployed {
+    pub(crate) image: Image,
+    pub(crate) volumes: Volumes,
 }
 
 /// Why the volumes of an image could not be created.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum VolumeError {
+pub(crate) enum VolumeError {
     #[error("the image has a volume at {path:?}, which is no absolute path below the root")]
     Path { path: String },
     #[error("cannot create a folder for the volume {path}")]
@@ -37,7 +38,7 @@ pub(super) enum VolumeError {
 
 impl Deployed {
     /// Creates the image's volumes below a folder, or nothing.
-    pub(super) fn create(image: Image, work: &Path) -> Result<Self, VolumeError> {
+    pub(crate) fn create(image: Image, work: &Path) -> Result<Self, VolumeError> {
         // An exe-unit that was killed may have left some.
         remove_now(work);
         let paths = image.configuration.volumes.keys();
@@ -57,7 +58,7 @@ impl Deployed {
     }
 
     /// What the network expects to be told of it, as JSON.
-    pub(super) fn answer(&self) -> String {
+    pub(crate) fn answer(&self) -> String {
         let volume = |volume: &Volume| {
             let name = volume.folder.file_name().unwrap_or_default();
             json!({"name": name.to_string_lossy(), "path": volume.path})
@@ -66,17 +67,30 @@ impl Deployed {
         json!({"valid": {"Ok": ""}, "vols": volumes, "startMode": "blocking"}).to_string()
     }
 
-    /// The volumes, as a sandbox takes them.
-    pub(super) fn mounts(&self) -> Vec<sandbox::Volume> {
+    /// A sandbox over it, with this much room for what is written outside of volumes.
+    pub(crate) fn sandbox(
+        &self,
+        program: Program,
+        hostname: String,
+        scratch_bytes: u64,
+    ) -> SandboxConfig {
         let mount = |volume: &Volume| sandbox::Volume {
             folder: volume.folder.clone(),
             path: volume.path.clone(),
         };
-        self.volumes.0.iter().map(mount).collect()
+        SandboxConfig {
+            program,
+            root: Root::Overlay {
+                image: self.image.tree.clone(),
+                scratch_bytes,
+            },
+            volumes: self.volumes.0.iter().map(mount).collect(),
+            hostname,
+        }
     }
 
     /// The image's environment, with that of a command over it.
-    pub(super) fn environment(
+    pub(crate) fn environment(
         &self,
         command: BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
@@ -88,7 +102,7 @@ impl Deployed {
         of_image.map(split).chain(command).collect()
     }
 
-    pub(super) fn working_dir(&self) -> String {
+    pub(crate) fn working_dir(&self) -> String {
         match self.image.configuration.working_dir.as_str() {
             "" => "/".to_owned(),
             folder => folder.to_owned(),
@@ -125,6 +139,17 @@ pub(super) async fn remove_volumes(work: &Path) {
     let _ = spawn_blocking(move || remove_now(&work)).await;
 }
 
+/// Removes a folder that a runtime may have written to.
+pub(super) async fn remove(folder: PathBuf) {
+    let removed = spawn_blocking(move || {
+        if let Err(error) = remove_tree(&folder) {
+            tracing::warn!(volume = %folder.display(), %error, "cannot remove a volume");
+        }
+    });
+    // A panic has told of itself.
+    let _ = removed.await;
+}
+
 fn remove_now(work: &Path) {
     let entries = fs::read_dir(work).into_iter().flatten().flatten();
     let is_volume = |entry: &fs::DirEntry| {
@@ -132,20 +157,20 @@ fn remove_now(work: &Path) {
         name.to_string_lossy().starts_with(PREFIX)
     };
     for volume in entries.filter(is_volume).map(|entry| entry.path()) {
-        if let Err(error) = remove(&volume) {
+        if let Err(error) = remove_tree(&volume) {
             tracing::warn!(volume = %volume.display(), %error, "cannot remove a volume");
         }
     }
 }
 
 /// Removes a tree, also where a program of the sandbox has taken the permission to do so.
-fn remove(path: &PathBuf) -> io::Result<()> {
+fn remove_tree(path: &PathBuf) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.is_dir() {
         return fs::remove_file(path);
     }
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
     for entry in fs::read_dir(path)? {
-        remove(&entry?.path())?;
+        remove_tree(&entry?.path())?;
     }
     fs::remove_dir(path)
 }

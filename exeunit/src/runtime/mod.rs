@@ -2,14 +2,17 @@
 //!
 //! ```text
 //! runner ── owns ──▶ Executor ──▶ dyn Runtime    sandbox: namespaces of this kernel
-//!                       │
+//!                       │                        external: a program of somebody else's
 //!                       └───────▶ Transfers, into and out of the runtime's volumes
 //! ```
 
 mod deployment;
 mod executor;
+mod external;
+pub(crate) mod protocol;
 mod runner;
 mod sandbox;
+mod self_test;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -18,9 +21,12 @@ use prost::bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::{
+    deployment::{Deployed, VolumeError},
     executor::Executor,
+    external::{ExternalConfig, ExternalRuntime, Hardware, say},
     runner::{Job, News, run_jobs},
     sandbox::{SandboxRuntime, SandboxRuntimeConfig},
+    self_test::{SelfTestError, sandbox_template, test_sandbox},
 };
 use crate::{
     activity::{Channel, Failure},

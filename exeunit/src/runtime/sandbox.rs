@@ -10,7 +10,7 @@ use crate::{
     Program,
     activity::Failure,
     image::Images,
-    sandbox::{self, Monitor, Process, Root, RunError, Sandbox, SandboxConfig, SandboxGone},
+    sandbox::{self, Monitor, Process, RunError, Sandbox, SandboxGone},
     script::Deployment,
     transfer::Volumes,
 };
@@ -70,15 +70,13 @@ impl Runtime for SandboxRuntime {
 
     async fn start(&mut self, _: Vec<String>, _: &Outlet<'_>) -> Result<(), Failure> {
         let deployed = self.deployed.as_ref().ok_or_else(out_of_order)?;
-        let config = SandboxConfig {
-            program: self.config.program.clone(),
-            root: Root::Overlay {
-                image: deployed.image.tree.clone(),
-                scratch_bytes: self.config.scratch_bytes,
-            },
-            volumes: deployed.mounts(),
-            hostname: self.config.hostname.clone(),
-        };
+        let SandboxRuntimeConfig {
+            program,
+            hostname,
+            scratch_bytes,
+            ..
+        } = self.config.clone();
+        let config = deployed.sandbox(program, hostname, scratch_bytes);
         let sandbox = Sandbox::start(config).await;
         let sandbox = sandbox.map_err(|error| Failure::of(&error))?;
         self.monitor.send_replace(Some(sandbox.monitor()));

@@ -11,11 +11,11 @@ use tokio_util::codec::Framed;
 
 use super::wire::{HostFrames, Measure, Measured, Refused, Report, Request, Run, ToAgent};
 
-pub(super) type Connection = Framed<UnixStream, HostFrames>;
+pub(crate) type Connection = Framed<UnixStream, HostFrames>;
 
 /// What the task can be told to do.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// Start a command.
     Run {
         run: Run,
@@ -33,7 +33,7 @@ pub(super) enum Order {
 }
 
 /// Serves orders until the agent or the last who could give any is gone, or one is to stop.
-pub(super) async fn serve(mut connection: Connection, mut orders: mpsc::UnboundedReceiver<Order>) {
+pub(crate) async fn serve(mut connection: Connection, mut orders: mpsc::UnboundedReceiver<Order>) {
     let mut desk = Desk::default();
     loop {
         tokio::select! {

@@ -57,9 +57,10 @@ mod namespaces;
 mod privilege;
 mod process;
 mod seccomp;
-mod wire;
+pub(crate) mod wire;
 
 use std::{
+    collections::BTreeMap,
     os::fd::OwnedFd,
     process::Stdio,
     sync::atomic::{AtomicU64, Ordering},
@@ -70,12 +71,13 @@ use futures::{SinkExt, StreamExt};
 use tokio::{
     net::UnixStream,
     process::Child,
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
 };
 use tokio_util::codec::Framed;
 
 pub(crate) use self::{
-    agent::main as agent_main, launch::main as launcher_main, privilege::adopt_open,
+    agent::main as agent_main, host::Order, launch::main as launcher_main, privilege::adopt_open,
+    process::WINDOW,
 };
 pub use self::{
     config::{Command, Root, SandboxConfig, Volume},
@@ -86,9 +88,12 @@ pub use self::{
 pub use rustix::process::Signal;
 
 use self::{
-    host::{Connection, Order},
+    host::Connection,
     wire::{HostFrames, Report, Request, Run, ToAgent},
 };
+
+/// Counters that a runtime keeps by itself, by name.
+pub(crate) type Counters = BTreeMap<String, f64>;
 
 /// A place where programs run, apart from everything else.
 #[derive(Debug)]
@@ -130,39 +135,20 @@ impl Sandbox {
 
     /// Starts a program, beside whatever runs already.
     pub async fn run(&self, command: Command) -> Result<Process, RunError> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (reports, received) = mpsc::unbounded_channel();
-        let (started, answer) = oneshot::channel();
         let run = Run {
-            id,
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
             program: command.program,
             args: command.args,
             env: command.env,
             working_dir: command.working_dir,
-            window: process::WINDOW,
+            window: WINDOW,
         };
-        // Made before the answer is there: who drops this future does not leave a command behind.
-        let process = Process::new(id, self.orders.clone(), received);
-        self.order(Order::Run {
-            run,
-            reports,
-            started,
-        })?;
-        match answer.await {
-            Ok(Ok(())) => Ok(process),
-            Ok(Err(refused)) => Err(RunError::Refused {
-                code: refused.code,
-                reason: refused.reason,
-            }),
-            Err(_) => Err(SandboxGone.into()),
-        }
+        run_by(&self.orders, run).await
     }
 
     /// A way to watch it from elsewhere, which does not keep it alive.
     pub fn monitor(&self) -> Monitor {
-        Monitor {
-            orders: self.orders.clone(),
-        }
+        Monitor::new(self.orders.clone(), watch::channel(Counters::new()).1)
     }
 
     /// Ends it; when this returns, none of its processes is left.
@@ -171,9 +157,30 @@ impl Sandbox {
         let _ = self.orders.send(Order::Stop);
         let _ = self.launcher.wait().await;
     }
+}
 
-    fn order(&self, order: Order) -> Result<(), SandboxGone> {
-        self.orders.send(order).map_err(|_| SandboxGone)
+/// Lets whoever takes the orders start a program.
+pub(crate) async fn run_by(
+    orders: &mpsc::UnboundedSender<Order>,
+    run: Run,
+) -> Result<Process, RunError> {
+    let (reports, received) = mpsc::unbounded_channel();
+    let (started, answer) = oneshot::channel();
+    // Made before the answer is there: who drops this future does not leave a command behind.
+    let process = Process::new(run.id, orders.clone(), received);
+    let order = Order::Run {
+        run,
+        reports,
+        started,
+    };
+    orders.send(order).map_err(|_| SandboxGone)?;
+    match answer.await {
+        Ok(Ok(())) => Ok(process),
+        Ok(Err(refused)) => Err(RunError::Refused {
+            code: refused.code,
+            reason: refused.reason,
+        }),
+        Err(_) => Err(SandboxGone.into()),
     }
 }
 
@@ -181,9 +188,22 @@ impl Sandbox {
 #[derive(Clone, Debug)]
 pub struct Monitor {
     orders: mpsc::UnboundedSender<Order>,
+    counters: watch::Receiver<Counters>,
 }
 
 impl Monitor {
+    pub(crate) fn new(
+        orders: mpsc::UnboundedSender<Order>,
+        counters: watch::Receiver<Counters>,
+    ) -> Self {
+        Self { orders, counters }
+    }
+
+    /// What a runtime counts beyond what is [measured](Self::measure), by the counters' names; nothing of a sandbox.
+    pub fn counters(&self) -> BTreeMap<String, f64> {
+        self.counters.borrow().clone()
+    }
+
     /// What the sandbox's processes have used so far.
     pub async fn measure(&self) -> Result<Measurement, SandboxGone> {
         let (measured, answer) = oneshot::channel();

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// How much output a command may be ahead of its reader, in bytes.
-pub(super) const WINDOW: u64 = 256 << 10;
+pub(crate) const WINDOW: u64 = 256 << 10;
 
 /// A command at work in a sandbox: a stream of its output, which ends when the command does.
 ///
@@ -68,7 +68,7 @@ impl ExitStatus {
 }
 
 impl Process {
-    pub(super) fn new(
+    pub(crate) fn new(
         id: u64,
         orders: mpsc::UnboundedSender<Order>,
         reports: mpsc::UnboundedReceiver<Report>,

@@ -23,19 +23,19 @@ use std::collections::BTreeMap;
 use crate::frame::Frames;
 
 /// The host's end of the stream.
-pub(super) type HostFrames = Frames<ToAgent, FromAgent>;
+pub(crate) type HostFrames = Frames<ToAgent, FromAgent>;
 /// The agent's end of the stream.
-pub(super) type AgentFrames = Frames<FromAgent, ToAgent>;
+pub(crate) type AgentFrames = Frames<FromAgent, ToAgent>;
 
 /// A message of the host.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct ToAgent {
+pub(crate) struct ToAgent {
     #[prost(oneof = "Request", tags = "1, 2, 3, 4, 5, 6")]
-    pub(super) request: Option<Request>,
+    pub(crate) request: Option<Request>,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub(super) enum Request {
+pub(crate) enum Request {
     #[prost(message, tag = "1")]
     Setup(Setup),
     #[prost(message, tag = "2")]
@@ -52,87 +52,87 @@ pub(super) enum Request {
 
 /// What the sandbox is to be made of. Paths are the host's, as bytes.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Setup {
+pub(crate) struct Setup {
     /// The tree that becomes its root folder.
     #[prost(bytes = "vec", tag = "1")]
-    pub(super) tree: Vec<u8>,
+    pub(crate) tree: Vec<u8>,
     /// Whether what is written goes into the tree itself, instead of the scratch space.
     #[prost(bool, tag = "2")]
-    pub(super) in_place: bool,
+    pub(crate) in_place: bool,
     /// The size of the scratch space.
     #[prost(uint64, tag = "3")]
-    pub(super) scratch_bytes: u64,
+    pub(crate) scratch_bytes: u64,
     #[prost(message, repeated, tag = "4")]
-    pub(super) volumes: Vec<Volume>,
+    pub(crate) volumes: Vec<Volume>,
     #[prost(string, tag = "5")]
-    pub(super) hostname: String,
+    pub(crate) hostname: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Volume {
+pub(crate) struct Volume {
     /// The host's folder.
     #[prost(bytes = "vec", tag = "1")]
-    pub(super) folder: Vec<u8>,
+    pub(crate) folder: Vec<u8>,
     /// Where it is in the sandbox.
     #[prost(string, tag = "2")]
-    pub(super) path: String,
+    pub(crate) path: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Run {
+pub(crate) struct Run {
     #[prost(uint64, tag = "1")]
-    pub(super) id: u64,
+    pub(crate) id: u64,
     #[prost(string, tag = "2")]
-    pub(super) program: String,
+    pub(crate) program: String,
     #[prost(string, repeated, tag = "3")]
-    pub(super) args: Vec<String>,
+    pub(crate) args: Vec<String>,
     #[prost(btree_map = "string, string", tag = "4")]
-    pub(super) env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     #[prost(string, tag = "5")]
-    pub(super) working_dir: String,
+    pub(crate) working_dir: String,
     /// How many bytes of output the agent may send before it needs credit.
     #[prost(uint64, tag = "6")]
-    pub(super) window: u64,
+    pub(crate) window: u64,
 }
 
 /// The host has consumed so many bytes of a command's output.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Credit {
+pub(crate) struct Credit {
     #[prost(uint64, tag = "1")]
-    pub(super) id: u64,
+    pub(crate) id: u64,
     #[prost(uint64, tag = "2")]
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// A signal for a command's process group.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Signal {
+pub(crate) struct Signal {
     #[prost(uint64, tag = "1")]
-    pub(super) id: u64,
+    pub(crate) id: u64,
     #[prost(int32, tag = "2")]
-    pub(super) signal: i32,
+    pub(crate) signal: i32,
 }
 
 /// Nobody waits for the command any more: its process group is killed and its output thrown away.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Release {
+pub(crate) struct Release {
     #[prost(uint64, tag = "1")]
-    pub(super) id: u64,
+    pub(crate) id: u64,
 }
 
 /// Asks what all processes together have used.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Measure {}
+pub(crate) struct Measure {}
 
 /// A message of the agent.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct FromAgent {
+pub(crate) struct FromAgent {
     #[prost(oneof = "Report", tags = "1, 2, 3, 4, 5, 6, 7")]
-    pub(super) report: Option<Report>,
+    pub(crate) report: Option<Report>,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
-pub(super) enum Report {
+pub(crate) enum Report {
     #[prost(message, tag = "1")]
     Ready(Ready),
     #[prost(message, tag = "2")]
@@ -151,58 +151,58 @@ pub(super) enum Report {
 
 /// The sandbox stands.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Ready {}
+pub(crate) struct Ready {}
 
 /// The sandbox could not be built.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Unable {
+pub(crate) struct Unable {
     #[prost(string, tag = "1")]
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// Whether it is the system that forbids sandboxes, and the reason says how to allow them.
     #[prost(bool, tag = "2")]
-    pub(super) forbidden: bool,
+    pub(crate) forbidden: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Started {
+pub(crate) struct Started {
     #[prost(uint64, tag = "1")]
-    pub(super) id: u64,
+    pub(crate) id: u64,
 }
 
 /// The command's program did not start.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     #[prost(uint64, tag = "1")]
-    pub(super) id: u64,
+    pub(crate) id: u64,
     /// The code that a shell would exit with: 127 if there is no such program, else 126.
     #[prost(int32, tag = "2")]
-    pub(super) code: i32,
+    pub(crate) code: i32,
     #[prost(string, tag = "3")]
-    pub(super) reason: String,
+    pub(crate) reason: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Output {
+pub(crate) struct Output {
     #[prost(uint64, tag = "1")]
-    pub(super) id: u64,
+    pub(crate) id: u64,
     /// Standard error if true, else standard output.
     #[prost(bool, tag = "2")]
-    pub(super) is_error: bool,
+    pub(crate) is_error: bool,
     #[prost(bytes = "bytes", tag = "3")]
-    pub(super) bytes: prost::bytes::Bytes,
+    pub(crate) bytes: prost::bytes::Bytes,
 }
 
 /// The command's process ended, and all its output up to then has been sent.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     #[prost(uint64, tag = "1")]
-    pub(super) id: u64,
+    pub(crate) id: u64,
     #[prost(oneof = "End", tags = "2, 3")]
-    pub(super) end: Option<End>,
+    pub(crate) end: Option<End>,
 }
 
 #[derive(Clone, Copy, PartialEq, prost::Oneof)]
-pub(super) enum End {
+pub(crate) enum End {
     #[prost(int32, tag = "2")]
     Code(i32),
     #[prost(int32, tag = "3")]
@@ -211,14 +211,14 @@ pub(super) enum End {
 
 /// What all processes of the sandbox, ended ones too, have used.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Measured {
+pub(crate) struct Measured {
     /// Processor time, in microseconds.
     #[prost(uint64, tag = "1")]
-    pub(super) cpu_micros: u64,
+    pub(crate) cpu_micros: u64,
     /// Memory resident now.
     #[prost(uint64, tag = "2")]
-    pub(super) resident_bytes: u64,
+    pub(crate) resident_bytes: u64,
     /// The scratch space in use now.
     #[prost(uint64, tag = "3")]
-    pub(super) scratch_bytes: u64,
+    pub(crate) scratch_bytes: u64,
 }

@@ -2,35 +2,64 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 /// Runs a requestor's scripts.
 #[derive(Debug, Parser)]
 #[command(name = "exe-unit", version)]
 pub(super) struct CommandLine {
-    /// What runs commands
-    #[arg(short, long, value_name = "RUNTIME")]
+    /// What runs commands: `sandbox`, namespaces of this kernel; or the path of a runtime program
+    #[arg(short, long, value_name = "RUNTIME", value_parser = parse_runtime)]
     pub(super) binary: RuntimeKind,
 
-    /// Accepted for the sake of providers: the limits of the sandbox are its own in any case
+    /// An argument for a runtime program, before its subcommand; can be given more than once
+    #[arg(
+        short = 'r',
+        long = "runtime-arg",
+        value_name = "ARGUMENT",
+        allow_hyphen_values = true
+    )]
+    pub(super) runtime_arguments: Vec<String>,
+
+    /// Let a runtime program limit what is used, and tell it the limits; the other runtimes limit it in any case
     #[arg(long, alias = "cap-handoff")]
-    runtime_managed_hardware: bool,
+    pub(super) runtime_managed_hardware: bool,
+
+    /// Let a runtime program get the image by itself
+    #[arg(long)]
+    pub(super) runtime_managed_image: bool,
 
     #[command(subcommand)]
     pub(super) mode: Mode,
 }
 
 /// The runtimes that there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RuntimeKind {
     /// Namespaces of the host's kernel
     Sandbox,
+    /// A program of somebody else's
+    External(PathBuf),
+}
+
+fn parse_runtime(name: &str) -> Result<RuntimeKind, String> {
+    match name {
+        "sandbox" => Ok(RuntimeKind::Sandbox),
+        path if path.contains('/') => Ok(RuntimeKind::External(PathBuf::from(path))),
+        _ => {
+            Err("there is `sandbox`; a runtime program is given by a path with a slash".to_owned())
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Mode {
     /// Take scripts from the service bus at $GSB_URL
     ServiceBus(ServiceBus),
+    /// Print what an offer says of the runtime, as JSON
+    OfferTemplate,
+    /// Check that the runtime can work on this machine
+    Test,
 }
 
 #[derive(Debug, Args)]
@@ -80,9 +109,13 @@ mod tests {
         for line in [
             "exe-unit -b sandbox service-bus 79ac /local/activity -a a.json -w work -c cache",
             "exe-unit -b sandbox --cap-handoff service-bus 79ac /local/activity -c cache -w work -a a.json",
+            "exe-unit -b ./runtime -r --flag -r value service-bus 79ac /local/activity -c cache -w work -a a.json",
+            "exe-unit -b /r --runtime-managed-image service-bus 79ac /local/activity -c cache -w work -a a.json",
             "exe-unit --binary sandbox --runtime-managed-hardware service-bus -a a.json -w work -c cache 79ac /local/activity",
         ] {
-            let Mode::ServiceBus(bus) = parse(line).expect(line).mode;
+            let Mode::ServiceBus(bus) = parse(line).expect(line).mode else {
+                panic!("{line}");
+            };
             assert_eq!(
                 (&*bus.activity_id, &*bus.report_url),
                 ("79ac", "/local/activity")
@@ -97,12 +130,8 @@ mod tests {
         for (line, reason) in [
             ("exe-unit service-bus 79ac /r -a a -w w -c c", "--binary"),
             (
-                "exe-unit -b /usr/lib/ya-runtime-vm service-bus 79ac /r -a a -w w -c c",
-                "[possible values: sandbox]",
-            ),
-            (
-                "exe-unit -b sandbox --runtime-managed-image service-bus 79ac /r -a a -w w -c c",
-                "--runtime-managed-image",
+                "exe-unit -b wasmtime service-bus 79ac /r -a a -w w -c c",
+                "there is `sandbox`",
             ),
             ("exe-unit -b sandbox from-file script.json", "from-file"),
             (

@@ -12,6 +12,8 @@
 
 mod command_line;
 mod logs;
+mod offer;
+mod runtime;
 
 use std::{
     io,
@@ -32,14 +34,13 @@ use self::{
     logs::LogError,
 };
 use crate::{
-    Program,
     agreement::{Agreement, AgreementError},
     cause::in_one_line,
     gsb::{Bus, ConnectError, RegisterError},
     image::Images,
     program::NotEntered,
     report::{ReportError, Reporter},
-    runtime::{Executor, Runtime, SandboxRuntime, SandboxRuntimeConfig, run_jobs},
+    runtime::{Executor, run_jobs},
     sandbox::Monitor,
     service,
     supervisor::{Connections, Supervisor},
@@ -49,26 +50,25 @@ use crate::{
 
 /// How long the end may take once nothing runs any more.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// The scratch space of a sandbox if the agreement does not limit it, in bytes.
-const SCRATCH: u64 = 1 << 30;
-/// How much of the activity's id is the sandbox's host name: as much as containers are used to.
-const HOSTNAME: usize = 12;
-
 /// What a program does that is started as an exe-unit: the code that it exits with.
 pub(crate) fn main() -> u8 {
     let started = Instant::now();
     let command_line = CommandLine::parse();
-    let command_line::RuntimeKind::Sandbox = command_line.binary;
-    let Mode::ServiceBus(settings) = command_line.mode;
-    match serve(&settings, started) {
-        Ok(()) => 0,
-        Err(error) => {
-            let error = in_one_line(&error);
-            tracing::error!("{error}");
-            eprintln!("exe-unit: {error}");
-            1
-        }
-    }
+    let failed = match &command_line.mode {
+        Mode::ServiceBus(settings) => serve(&command_line, settings, started)
+            .err()
+            .map(|error| in_one_line(&error)),
+        Mode::OfferTemplate => offer::print(&command_line)
+            .err()
+            .map(|error| in_one_line(&error)),
+        Mode::Test => offer::test(&command_line)
+            .err()
+            .map(|error| in_one_line(&error)),
+    };
+    let Some(error) = failed else { return 0 };
+    tracing::error!("{error}");
+    eprintln!("exe-unit: {error}");
+    1
 }
 
 /// Why an exe-unit does not start, or ends before it is told to.
@@ -99,11 +99,15 @@ enum End {
     Bus,
     #[error("{}", in_one_line(.0))]
     Node(ReportError),
-    #[error("its sandbox was killed")]
+    #[error("its runtime has ended")]
     Sandbox,
 }
 
-fn serve(settings: &ServiceBus, started: Instant) -> Result<(), ExeUnitError> {
+fn serve(
+    command_line: &CommandLine,
+    settings: &ServiceBus,
+    started: Instant,
+) -> Result<(), ExeUnitError> {
     logs::begin(&settings.work_dir)?;
     tracing::info!(activity = settings.activity_id, "an exe-unit starts");
     let agreement = Agreement::read(&settings.agreement)?;
@@ -112,7 +116,7 @@ fn serve(settings: &ServiceBus, started: Instant) -> Result<(), ExeUnitError> {
         .build()
         .map_err(ExeUnitError::Tokio)?;
     let end = runtime.block_on(async {
-        let mut exe_unit = ExeUnit::start(settings, agreement, started).await?;
+        let mut exe_unit = ExeUnit::start(command_line, settings, agreement, started).await?;
         let end = exe_unit.end().await;
         tracing::info!("the exe-unit ends: {end}");
         exe_unit.stop(end.to_string()).await;
@@ -142,6 +146,7 @@ struct ExeUnit {
 
 impl ExeUnit {
     async fn start(
+        command_line: &CommandLine,
         settings: &ServiceBus,
         agreement: Agreement,
         started: Instant,
@@ -150,7 +155,7 @@ impl ExeUnit {
         let bus = Bus::connect(&settings.gsb_url, "exe-unit").await?;
         let transfers = Transfers::new(bus.clone());
         let images = Images::new(settings.cache_dir.clone(), transfers.clone());
-        let runtime = runtime(settings, &agreement, images)?;
+        let runtime = runtime::choose(command_line, settings, &agreement, images)?;
         let executor = Executor::new(runtime, transfers);
         let monitor = executor.monitor();
         let (activity_id, report_url) = (&settings.activity_id, &settings.report_url);
@@ -232,24 +237,6 @@ impl ExeUnit {
             tracing::warn!("somebody on the bus has not listened to the end");
         }
     }
-}
-
-/// What the command line asks to run commands with.
-fn runtime(
-    settings: &ServiceBus,
-    agreement: &Agreement,
-    images: Images,
-) -> Result<Box<dyn Runtime>, NotEntered> {
-    // What is written to the scratch space is in memory: neither limit may be exceeded by it.
-    let limits = [agreement.memory_bytes, agreement.storage_bytes];
-    let config = SandboxRuntimeConfig {
-        program: Program::this()?,
-        work: settings.work_dir.clone(),
-        task_package: agreement.task_package.clone(),
-        hostname: settings.activity_id.chars().take(HOSTNAME).collect(),
-        scratch_bytes: limits.into_iter().flatten().min().unwrap_or(SCRATCH),
-    };
-    Ok(Box::new(SandboxRuntime::new(config, images)))
 }
 
 /// Waits until a sandbox has ended that was not stopped.

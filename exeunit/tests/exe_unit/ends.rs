@@ -12,17 +12,17 @@ use crate::{
 };
 
 /// The processes below a process, the oldest first.
-fn descendants(of: Pid) -> Vec<Pid> {
+pub(crate) fn descendants(of: Pid) -> Vec<Pid> {
     let below = |child| [vec![child], descendants(child)].concat();
     children(of).into_iter().flat_map(below).collect()
 }
 
-fn pid(unit: &Unit) -> Pid {
+pub(crate) fn pid(unit: &Unit) -> Pid {
     let id = unit.child.id().expect("it lives");
     Pid::from_raw(id.try_into().expect("an id")).expect("an id")
 }
 
-fn assert_all_end(processes: &[Watched]) {
+pub(crate) fn assert_all_end(processes: &[Watched]) {
     for process in processes {
         assert!(process.ends_within(10));
     }
@@ -50,7 +50,7 @@ async fn at_work() -> (Unit, String, Vec<Watched>) {
     (unit, batch_id, processes)
 }
 
-async fn exit_code(unit: &mut Unit) -> Option<i32> {
+pub(crate) async fn exit_code(unit: &mut Unit) -> Option<i32> {
     let ended = timeout(Duration::from_secs(20), unit.child.wait()).await;
     ended.expect("it ends").expect("it is waited for").code()
 }
@@ -107,7 +107,7 @@ async fn without_its_sandbox_it_ends() {
         let (state, reason) = unit.state().await;
         assert_eq!(
             (&*state, reason.as_deref()),
-            ("Terminated", Some("its sandbox was killed"))
+            ("Terminated", Some("its runtime has ended"))
         );
         assert_eq!(exit_code(&mut unit).await, Some(1));
         assert_all_end(&processes);
@@ -186,7 +186,7 @@ async fn usage_is_reported_until_the_end() {
         }
     }
     let last = vectors.last().expect("a report");
-    let [cpu, duration, memory, storage] = last[..] else {
+    let [cpu, duration, memory, storage, 0.0] = last[..] else {
         panic!("as many as the agreement has: {last:?}");
     };
     assert!(cpu > 0.05 && duration > 0.05 && memory > 0.0, "{last:?}");

@@ -71,15 +71,21 @@ pub(crate) struct Unit {
     batches: std::cell::Cell<u32>,
 }
 
-pub(crate) const USAGE: [&str; 4] = [
+pub(crate) const USAGE: [&str; 5] = [
     "golem.usage.cpu_sec",
     "golem.usage.duration_sec",
     "golem.usage.gib",
     "golem.usage.storage_gib",
+    "golem.usage.own",
 ];
 
 impl Unit {
     pub(crate) fn start(setup: Setup) -> Self {
+        Self::start_with(&["-b", "sandbox"], setup)
+    }
+
+    /// Starts an exe-unit whose command line says what its runtime is.
+    pub(crate) fn start_with(runtime: &[&str], setup: Setup) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let node = Node::open(&folder.path().join("bus"), setup.files, setup.deaf);
         let mut demand = json!({});
@@ -88,7 +94,7 @@ impl Unit {
         }
         let offer = json!({"golem.com.usage.vector": USAGE, "golem": {"inf": {"mem.gib": 0.25, "storage": {"gib": 1}}}});
         let agreement = json!({"offer": {"properties": offer}, "demand": {"properties": demand}});
-        let child = spawn(&folder, &setup.cache, &agreement.to_string());
+        let child = spawn_with(runtime, &folder, &setup.cache, &agreement.to_string());
         Self {
             node,
             child,
@@ -201,18 +207,16 @@ impl Drop for Unit {
 
 /// Starts an exe-unit whose folders and bus are in a folder.
 pub(crate) fn spawn(folder: &TempDir, cache: &PathBuf, agreement: &str) -> Child {
+    spawn_with(&["-b", "sandbox"], folder, cache, agreement)
+}
+
+fn spawn_with(runtime: &[&str], folder: &TempDir, cache: &PathBuf, agreement: &str) -> Child {
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("agreement.json"), agreement).expect("an agreement");
     let mut command = Command::from(Program::at(env!("CARGO_BIN_EXE_exe-unit")).exe_unit());
     command
-        .args([
-            "-b",
-            "sandbox",
-            "service-bus",
-            "activity",
-            "/local/activity",
-            "-a",
-        ])
+        .args(runtime)
+        .args(["service-bus", "activity", "/local/activity", "-a"])
         .arg(at("agreement.json"))
         .arg("-w")
         .arg(at("work"))

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod ends;
+mod external;
 mod fixture;
 mod node;
 #[path = "../processes/mod.rs"]

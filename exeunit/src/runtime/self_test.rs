@@ -1,0 +1,60 @@
+//! Whether a runtime works on this machine, before anybody relies on it.
+
+use std::{fs, io, path::PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::{
+    Program,
+    program::NotEntered,
+    sandbox::{Root, Sandbox, SandboxConfig, SandboxError, adopt},
+};
+
+/// Why a runtime does not work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SelfTestError {
+    #[error("cannot make the folder {}", .path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("cannot start the async runtime")]
+    Tokio(#[source] io::Error),
+    #[error(transparent)]
+    Program(#[from] NotEntered),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+/// What offers say of the sandbox.
+pub(crate) fn sandbox_template() -> Value {
+    json!({"properties": {"golem.runtime.capabilities": []}, "constraints": ""})
+}
+
+/// Starts an empty sandbox and stops it again.
+pub(crate) fn test_sandbox() -> Result<(), SelfTestError> {
+    let path = std::env::temp_dir().join(format!("exe-unit-test-{}", std::process::id()));
+    let made = fs::create_dir(&path).and_then(|()| adopt(&path));
+    made.map_err(|source| SelfTestError::Folder {
+        path: path.clone(),
+        source,
+    })?;
+    let tested = start_and_stop(Root::InPlace(path.clone()));
+    // What is left in it is a handful of empty folders of our own.
+    let _ = fs::remove_dir_all(path);
+    tested
+}
+
+fn start_and_stop(root: Root) -> Result<(), SelfTestError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(SelfTestError::Tokio)?;
+    let config = SandboxConfig {
+        program: Program::this()?,
+        root,
+        volumes: Vec::new(),
+        hostname: "test".to_owned(),
+    };
+    runtime.block_on(async {
+        Sandbox::start(config).await?.stop().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,156 @@
+//! How a runtime program is called.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Runs commands in an image, for an exe-unit that has no runtime of its own.
+#[derive(Debug, Parser)]
+#[command(name = "kiln-runtime", version)]
+pub(super) struct CommandLine {
+    /// What commands are run in
+    #[arg(long = "in", value_enum, default_value = "sandbox")]
+    pub(super) place: PlaceKind,
+
+    #[command(flatten)]
+    pub(super) common: Common,
+
+    #[command(subcommand)]
+    pub(super) mode: Mode,
+}
+
+/// What commands can be run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlaceKind {
+    /// Namespaces of the host's kernel
+    Sandbox,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// The folder of the activity, for volumes
+    #[arg(long)]
+    pub(super) workdir: Option<PathBuf>,
+
+    /// The image, a .gvmi file
+    #[arg(long)]
+    pub(super) task_package: Option<PathBuf>,
+
+    /// Processor threads that may be used
+    #[arg(long)]
+    pub(super) cpu_cores: Option<u64>,
+
+    /// Memory that may be used, in GiB
+    #[arg(long)]
+    pub(super) mem_gib: Option<f64>,
+
+    /// Disk space that may be used, in GiB
+    #[arg(long)]
+    pub(super) storage_gib: Option<f64>,
+
+    /// Volumes besides the image's, as JSON: {"/path": {"host": {}}}
+    #[arg(long, value_parser = parse_volumes)]
+    pub(super) volume_override: Option<Override>,
+
+    /// The host name that commands see
+    #[arg(long)]
+    pub(super) hostname: Option<String>,
+
+    /// Refused: there is no network
+    #[arg(long)]
+    pub(super) vpn_endpoint: Option<String>,
+
+    /// Refused: there is no network
+    #[arg(long)]
+    pub(super) inet_endpoint: Option<String>,
+}
+
+/// Volumes by their paths in the image.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(super) struct Override(pub(super) BTreeMap<String, BTreeMap<String, Value>>);
+
+fn parse_volumes(text: &str) -> Result<Override, String> {
+    let volumes: Override = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    for (path, kind) in &volumes.0 {
+        let is_host = kind.len() == 1 && kind.contains_key("host");
+        if !is_host {
+            return Err(format!(
+                "the volume {path} is none of the host's: this runtime has no volumes of a given size"
+            ));
+        }
+    }
+    Ok(volumes)
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Mode {
+    /// Prepare the image and its volumes, and print what was prepared
+    Deploy {
+        /// Ignored
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run commands as they are asked for on the standard streams
+    Start {
+        /// Ignored
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Check that commands can be run on this machine
+    Test,
+    /// Print what an offer says of the runtime, as JSON
+    OfferTemplate,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exe_units_call_it_as_they_do() {
+        let recording = include_str!("../../tests/vectors/exe-unit-to-runtime.jsonl");
+        let mut modes = Vec::new();
+        for line in recording.lines() {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            let Some(arguments) = line["argv"].as_array() else {
+                continue;
+            };
+            let arguments = arguments.iter().filter_map(Value::as_str);
+            let line = ["kiln-runtime"].into_iter().chain(arguments);
+            let parsed = CommandLine::try_parse_from(line).expect("a call");
+            modes.push(match parsed.mode {
+                Mode::Deploy { .. } => {
+                    assert_eq!(parsed.common.hostname.as_deref(), Some("hh"));
+                    let volumes = parsed.common.volume_override.expect("volumes");
+                    assert!(volumes.0.contains_key("/golem/x"));
+                    "deploy"
+                }
+                Mode::Start { arguments } => {
+                    assert_eq!(arguments, ["foo"]);
+                    assert_eq!(parsed.common.mem_gib, Some(0.5));
+                    "start"
+                }
+                Mode::Test => "test",
+                Mode::OfferTemplate => "offer-template",
+            });
+        }
+        assert_eq!(modes, ["deploy", "start", "offer-template", "test"]);
+    }
+
+    #[test]
+    fn a_volume_of_a_size_is_refused() {
+        let line = [
+            "kiln-runtime",
+            "--volume-override",
+            r#"{"/a": {"ram": {"size": "1GiB"}}}"#,
+            "test",
+        ];
+        let error = CommandLine::try_parse_from(line).expect_err("ram");
+        assert!(
+            error.to_string().contains("/a is none of the host's"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! Which runtime an exe-unit has, and what it is made of.
+
+use super::command_line::{CommandLine, RuntimeKind, ServiceBus};
+use crate::{
+    Program,
+    agreement::Agreement,
+    image::Images,
+    program::NotEntered,
+    runtime::{
+        ExternalConfig, ExternalRuntime, Hardware, Runtime, SandboxRuntime, SandboxRuntimeConfig,
+    },
+};
+
+/// The scratch space of a sandbox if the agreement does not limit it, in bytes.
+const SCRATCH: u64 = 1 << 30;
+/// How much of the activity's id is the sandbox's host name: as much as containers are used to.
+const HOSTNAME: usize = 12;
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// What the command line asks to run commands with.
+pub(super) fn choose(
+    command_line: &CommandLine,
+    settings: &ServiceBus,
+    agreement: &Agreement,
+    images: Images,
+) -> Result<Box<dyn Runtime>, NotEntered> {
+    Ok(match &command_line.binary {
+        RuntimeKind::Sandbox => Box::new(sandbox(settings, agreement, images)?),
+        RuntimeKind::External(path) => {
+            let gib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / GIB);
+            let hardware = Hardware {
+                cpu_threads: agreement.cpu_threads,
+                memory_gib: gib(agreement.memory_bytes),
+                storage_gib: gib(agreement.storage_bytes),
+            };
+            let task_package = agreement.task_package.clone();
+            let config = ExternalConfig {
+                program: Program::this()?,
+                path: path.clone(),
+                arguments: command_line.runtime_arguments.clone(),
+                work: settings.work_dir.clone(),
+                task_package: task_package.filter(|_| !command_line.runtime_managed_image),
+                hardware: command_line.runtime_managed_hardware.then_some(hardware),
+            };
+            Box::new(ExternalRuntime::new(config, images))
+        }
+    })
+}
+
+fn sandbox(
+    settings: &ServiceBus,
+    agreement: &Agreement,
+    images: Images,
+) -> Result<SandboxRuntime, NotEntered> {
+    // What is written to the scratch space is in memory: neither limit may be exceeded by it.
+    let limits = [agreement.memory_bytes, agreement.storage_bytes];
+    let config = SandboxRuntimeConfig {
+        program: Program::this()?,
+        work: settings.work_dir.clone(),
+        task_package: agreement.task_package.clone(),
+        hostname: settings.activity_id.chars().take(HOSTNAME).collect(),
+        scratch_bytes: limits.into_iter().flatten().min().unwrap_or(SCRATCH),
+    };
+    Ok(SandboxRuntime::new(config, images))
+}
