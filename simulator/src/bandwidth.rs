@@ -1,0 +1,234 @@
+//! How the flows on a link share its bandwidth.
+
+mod global;
+
+use crate::arena::{Arena, FlowId, LinkId, Place};
+use crate::flow::Flow;
+use crate::model::Model;
+use crate::number::Number;
+use crate::settings::FlowScheduling;
+use crate::simulation::Simulation;
+
+/// The flows on each link.
+///
+/// A link's shares are found anew only when they can have changed: a flow came, one went, or one needs less than its
+/// share. This gives the same shares as finding all of them in every step.
+#[derive(Clone, Debug, Default)]
+pub struct Traffic {
+    links: Vec<LinkTraffic>,
+    changed: Vec<LinkId>,
+    /// Links whose demand has to be summed up again at the end of the step.
+    uncounted: Vec<LinkId>,
+}
+
+/// The flows on one link.
+#[derive(Clone, Debug, Default)]
+pub struct LinkTraffic {
+    flows: Vec<(FlowId, usize)>,
+    demand: Number,
+    changed: bool,
+    uncounted: bool,
+}
+
+impl LinkTraffic {
+    /// The active flows, in the order in which they came.
+    pub fn flows(&self) -> impl ExactSizeIterator<Item = FlowId> {
+        self.flows.iter().map(|(flow, _)| *flow)
+    }
+
+    /// What it granted to those of its flows that are still active, in MB a step.
+    pub fn demand(&self) -> Number {
+        self.demand
+    }
+}
+
+impl Traffic {
+    pub(crate) fn new(links: usize) -> Self {
+        Self {
+            links: vec![LinkTraffic::default(); links],
+            changed: Vec::new(),
+            uncounted: Vec::new(),
+        }
+    }
+
+    /// The flows on a link.
+    pub fn link(&self, link: LinkId) -> &LinkTraffic {
+        &self.links[link.index()]
+    }
+
+    pub(crate) fn begin(&mut self, place: FlowId, flow: &Flow) {
+        for (at, link) in flow.route.links.iter().enumerate() {
+            self.links[link.index()].flows.push((place, at));
+            self.change(*link);
+        }
+    }
+
+    pub(crate) fn end(&mut self, place: FlowId, flow: &Flow) {
+        for link in &flow.route.links {
+            let flows = &mut self.links[link.index()].flows;
+            flows.retain(|(other, _)| *other != place);
+            self.change(*link);
+        }
+    }
+
+    /// A flow that needs less than a link grants it leaves something to others.
+    pub(crate) fn note_progress(&mut self, flow: &Flow) {
+        for (link, share) in flow.route.links.iter().zip(&flow.shares) {
+            if share.is_some_and(|share| flow.remaining < share) {
+                self.change(*link);
+            }
+        }
+    }
+
+    pub(crate) fn change(&mut self, link: LinkId) {
+        let traffic = &mut self.links[link.index()];
+        if !traffic.changed {
+            traffic.changed = true;
+            self.changed.push(link);
+        }
+        if !traffic.uncounted {
+            traffic.uncounted = true;
+            self.uncounted.push(link);
+        }
+    }
+
+    /// Finds the shares of all links that have changed.
+    fn share_by_link(&mut self, model: &mut Model, scheduling: FlowScheduling, wanted: Wanted) {
+        let mut demands = Vec::new();
+        for link in std::mem::take(&mut self.changed) {
+            let traffic = &mut self.links[link.index()];
+            traffic.changed = false;
+            if traffic.flows.is_empty() {
+                continue;
+            }
+            demands.clear();
+            demands.extend((traffic.flows.iter()).map(|(flow, _)| match wanted {
+                Wanted::Remaining => model.flows[*flow].remaining,
+                Wanted::Everything => Number::Float(f64::INFINITY),
+            }));
+            if demands.iter().all(|demand| demand.is_zero()) {
+                // Quirk `nothing-asked`: what nothing asks of keeps the shares that it had, if any.
+                continue;
+            }
+            let bandwidth = model.links[link].bandwidth;
+            match scheduling {
+                FlowScheduling::MaxMinFairness => max_min_fairness(bandwidth, &mut demands),
+                FlowScheduling::EqualShare => {
+                    let count = demands.len() as f64;
+                    demands.fill(Number::Float(bandwidth.value() / count));
+                }
+            }
+            for ((flow, at), share) in traffic.flows.iter().zip(&demands) {
+                model.flows[*flow].shares[*at] = Some(*share);
+            }
+        }
+    }
+
+    /// Sums up what links grant, where it can have changed.
+    pub(crate) fn count_demand(&mut self, flows: &Arena<FlowId, Flow>) {
+        for link in std::mem::take(&mut self.uncounted) {
+            let traffic = &mut self.links[link.index()];
+            // What is granted changes once more when the shares of a changed link are found.
+            traffic.uncounted = traffic.changed;
+            if traffic.changed {
+                self.uncounted.push(link);
+            }
+            traffic.demand = (traffic.flows.iter())
+                .filter_map(|(flow, at)| flows[*flow].shares[*at])
+                .fold(Number::ZERO, |sum, share| sum + share);
+        }
+    }
+}
+
+/// What flows ask of a link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// What they have left to transfer.
+    Remaining,
+    /// All that can be had.
+    Everything,
+}
+
+/// Turns demands into shares of `bandwidth`: all have the same, and what one does not need goes to the others.
+///
+/// Quirk `idle-bandwidth`: where all are content with an equal share, each keeps it, also what it does not need.
+fn max_min_fairness(bandwidth: Number, demands: &mut [Number]) {
+    let count = demands.len();
+    let mut shares = vec![Number::Float(bandwidth.value() / count as f64); count];
+    let mut content: Vec<bool> = vec![false; count];
+    loop {
+        let mut left = Number::ZERO;
+        let mut contents = 0;
+        for at in 0..count {
+            content[at] = shares[at] >= demands[at];
+            if content[at] {
+                left = left + (shares[at] - demands[at]);
+                contents += 1;
+            }
+        }
+        if left <= Number::ZERO || contents == count {
+            break;
+        }
+        let more = Number::Float(left.value() / (count - contents) as f64);
+        for at in 0..count {
+            shares[at] = if content[at] {
+                demands[at]
+            } else {
+                shares[at] + more
+            };
+        }
+    }
+    demands.copy_from_slice(&shares);
+}
+
+impl Simulation {
+    /// Grants bandwidth to the flows.
+    pub(crate) fn step_bandwidth(&mut self) {
+        if !self.settings.corrections.bandwidth {
+            self.grant(Wanted::Remaining);
+        }
+    }
+
+    fn grant(&mut self, wanted: Wanted) {
+        if self.settings.corrections.fairness {
+            global::share(&mut self.model, &mut self.traffic, &self.active, wanted);
+        } else {
+            let scheduling = self.settings.flow_scheduling;
+            (self.traffic).share_by_link(&mut self.model, scheduling, wanted);
+        }
+    }
+
+    /// Moves flows on through a step in which bandwidth is granted anew whenever one ends.
+    pub(crate) fn step_flows_fluidly(&mut self) {
+        let mut left = 1.0;
+        while !self.active.is_empty() {
+            self.grant(Wanted::Everything);
+            let lasts = |flow: &FlowId| {
+                let flow = &self.model.flows[*flow];
+                if flow.route.links.is_empty() || flow.remaining.is_zero() {
+                    return 0.0;
+                }
+                let rate = flow.bandwidth().map_or(0.0, Number::value);
+                flow.remaining.value() / rate
+            };
+            let first = (self.active.iter().map(lasts)).fold(f64::INFINITY, f64::min);
+            let time = first.min(left);
+            let ended: Vec<FlowId> = (self.active.iter().copied())
+                .filter(|flow| lasts(flow) <= time)
+                .collect();
+            for flow in &self.active {
+                let moving = &mut self.model.flows[*flow];
+                let rate = moving.bandwidth().map_or(0.0, Number::value);
+                moving.remaining = Number::Float((moving.remaining.value() - rate * time).max(0.0));
+            }
+            self.active.retain(|flow| !ended.contains(flow));
+            for flow in &ended {
+                self.finish_flow(*flow);
+            }
+            left -= time;
+            if left <= 0.0 || ended.is_empty() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Metrics: what every object is like after every step, as rows by class, as EdgeSimPy collects them.
+//!
+//! Rows are written as they come, so that what a run takes of memory does not grow with its steps. A row that is as it
+//! was in the step before is written again as it was.
+
+mod csv;
+mod encode;
+mod json_lines;
+mod msgpack;
+mod rows;
+
+use std::io::{self, Seek, SeekFrom, Write};
+
+use crate::arena::{Arena, Place, RegistryId};
+use crate::model::{Class, Model};
+
+pub use csv::Csv;
+pub use encode::Encode;
+pub use json_lines::JsonLines;
+pub use msgpack::MsgPack;
+
+/// A way of writing rows to a file.
+pub trait Format: Default {
+    /// What encodes one row.
+    type Encoder: Encode + Default;
+
+    /// The ending of its files' names.
+    const EXTENSION: &'static str;
+
+    /// What stands before all rows, if there are `rows` of them; always the same number of bytes.
+    fn head(rows: u64) -> Vec<u8>;
+
+    /// What stands before all rows and names the fields, if the format names them once.
+    fn names(_names: &[&str]) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// The classes that have metrics.
+const CLASSES: [Class; 6] = [
+    Class::NetworkSwitch,
+    Class::User,
+    Class::Service,
+    Class::ContainerRegistry,
+    Class::EdgeServer,
+    Class::NetworkFlow,
+];
+
+/// Writes the metrics of a run: a file for each class that has any.
+pub struct Recorder<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> {
+    open: O,
+    tables: Vec<Table<F, W>>,
+    encoder: F::Encoder,
+    /// The steps that were done when rows were last written.
+    recorded: Option<u32>,
+}
+
+struct Table<F: Format, W> {
+    class: Class,
+    file: W,
+    rows: Vec<Row>,
+    written: u64,
+    format: std::marker::PhantomData<F>,
+}
+
+/// A row as it was last written: what stands before the step, and what after it.
+#[derive(Default)]
+struct Row {
+    bytes: Vec<u8>,
+    step_at: usize,
+}
+
+impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W, O> {
+    /// A recorder that has `open` open the file of each class.
+    pub fn new(open: O) -> Self {
+        Self {
+            open,
+            tables: Vec::new(),
+            encoder: F::Encoder::default(),
+            recorded: None,
+        }
+    }
+
+    /// Writes the rows of the model as it is now. To be called before the first step and after each.
+    ///
+    /// # Errors
+    /// If a file cannot be opened or written.
+    pub fn record(&mut self, model: &Model) -> io::Result<()> {
+        // Classes stand in the order in which their objects came to be.
+        for class in model.classes.iter().copied().chain([Class::NetworkFlow]) {
+            if CLASSES.contains(&class) && count(model, class) > 0 {
+                self.record_class(model, class)?;
+            }
+        }
+        self.recorded = Some(model.steps());
+        Ok(())
+    }
+
+    fn record_class(&mut self, model: &Model, class: Class) -> io::Result<()> {
+        let known = self.tables.iter().position(|table| table.class == class);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let mut file = (self.open)(class)?;
+                file.write_all(&F::head(0))?;
+                file.write_all(&F::names(rows::fields(class)))?;
+                self.tables.push(Table {
+                    class,
+                    file,
+                    rows: Vec::new(),
+                    written: 0,
+                    format: std::marker::PhantomData,
+                });
+                self.tables.len() - 1
+            }
+        };
+        let table = &mut self.tables[at];
+        let mut step = Vec::new();
+        F::Encoder::write_step(model.steps(), &mut step);
+        for index in 0..count(model, class) {
+            if class == Class::ContainerRegistry && model.registries[RegistryId::new(index)].removed
+            {
+                continue;
+            }
+            if index >= table.rows.len() {
+                table.rows.resize_with(index + 1, Row::default);
+            }
+            let row = &mut table.rows[index];
+            let stale = |recorded| changed(model, class, index) > recorded;
+            if row.bytes.is_empty() || self.recorded.is_none_or(stale) {
+                row.step_at = rows::write(model, class, index, &mut self.encoder);
+                self.encoder.swap(&mut row.bytes);
+            }
+            let (before, after) = row.bytes.split_at(row.step_at);
+            table.file.write_all(before)?;
+            table.file.write_all(&step)?;
+            table.file.write_all(after)?;
+            table.written += 1;
+        }
+        Ok(())
+    }
+
+    /// Completes the files, and gives them back.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub fn finish(self) -> io::Result<Vec<(Class, W)>> {
+        (self.tables.into_iter())
+            .map(|mut table| {
+                table.file.seek(SeekFrom::Start(0))?;
+                table.file.write_all(&F::head(table.written))?;
+                table.file.seek(SeekFrom::End(0))?;
+                table.file.flush()?;
+                Ok((table.class, table.file))
+            })
+            .collect()
+    }
+}
+
+fn count(model: &Model, class: Class) -> usize {
+    match class {
+        Class::NetworkSwitch => model.switches.len(),
+        Class::User => model.users.len(),
+        Class::Service => model.services.len(),
+        Class::ContainerRegistry => model.registries.len(),
+        Class::EdgeServer => model.servers.len(),
+        Class::NetworkFlow => model.flows.len(),
+        _ => 0,
+    }
+}
+
+/// The step in which what a row follows from last changed.
+fn changed(model: &Model, class: Class, index: usize) -> u32 {
+    fn own<P: Place, T>(arena: &Arena<P, T>, index: usize) -> u32 {
+        arena.touched(P::new(index))
+    }
+    match class {
+        Class::NetworkSwitch => own(&model.switches, index).max(model.links.last_touched()),
+        Class::User => own(&model.users, index),
+        Class::Service => own(&model.services, index),
+        Class::ContainerRegistry => {
+            let host = model.registries[RegistryId::new(index)].server;
+            let host = host.map_or(0, |server| model.servers.touched(server));
+            own(&model.registries, index).max(host)
+        }
+        Class::EdgeServer => own(&model.servers, index),
+        _ => own(&model.flows, index),
+    }
+}

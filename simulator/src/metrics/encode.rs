@@ -1,0 +1,90 @@
+//! What a row is made of.
+
+use crate::access::Stretch;
+use crate::number::Number;
+
+/// Writes the values of one row. Lists and maps are begun with the number of what they hold, and ended.
+pub trait Encode {
+    /// Begins a map of `length` pairs.
+    fn begin_map(&mut self, length: usize);
+    /// Writes a key; its value follows.
+    fn key(&mut self, key: &str);
+    /// Ends the map that was begun last.
+    fn end_map(&mut self);
+    /// Begins a list of `length` items.
+    fn begin_list(&mut self, length: usize);
+    /// Begins an item of a list; its value follows.
+    fn item(&mut self);
+    /// Ends the list that was begun last.
+    fn end_list(&mut self);
+    /// Writes nothing, as a value.
+    fn null(&mut self);
+    /// Writes true or false.
+    fn flag(&mut self, flag: bool);
+    /// Writes a number.
+    fn number(&mut self, number: Number);
+    /// Writes a text.
+    fn text(&mut self, text: &str);
+
+    /// The bytes written so far.
+    fn len(&self) -> usize;
+    /// If nothing was written.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Puts what was written into `bytes`, and begins anew.
+    fn swap(&mut self, bytes: &mut Vec<u8>);
+    /// Appends a step to `bytes`, as a number is written in a row.
+    fn write_step(step: u32, bytes: &mut Vec<u8>);
+
+    /// Writes the pairs of a map that a stretch of steps stands for.
+    fn stretch(&mut self, stretch: Stretch) {
+        let mut key = String::new();
+        for step in stretch.first..=stretch.last {
+            use std::fmt::Write;
+            key.clear();
+            write!(key, "{step}").expect("a string takes all");
+            self.key(&key);
+            self.flag(stretch.requesting);
+        }
+    }
+
+    /// Writes a whole number.
+    fn whole(&mut self, whole: i64) {
+        self.number(Number::Int(whole));
+    }
+
+    /// Writes a number, or nothing.
+    fn maybe(&mut self, number: Option<Number>) {
+        match number {
+            Some(number) => self.number(number),
+            None => self.null(),
+        }
+    }
+
+    /// Writes a list of whole numbers.
+    fn wholes(&mut self, wholes: impl ExactSizeIterator<Item = i64>)
+    where
+        Self: Sized,
+    {
+        self.begin_list(wholes.len());
+        for whole in wholes {
+            self.item();
+            self.whole(whole);
+        }
+        self.end_list();
+    }
+
+    /// Writes a list of texts.
+    fn texts<'t>(&mut self, texts: impl ExactSizeIterator<Item = &'t str>)
+    where
+        Self: Sized,
+    {
+        self.begin_list(texts.len());
+        for text in texts {
+            self.item();
+            self.text(text);
+        }
+        self.end_list();
+    }
+}

@@ -1,0 +1,211 @@
+//! Ways through the network: with the fewest hops, and with the least delay.
+//!
+//! Of ways that are as good, the one is taken that a search from both ends meets first, as the Python library networkx
+//! does it: the order in which switches are looked at is part of the result.
+
+mod least_delay;
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::arena::{LinkId, Place, SwitchId};
+use crate::model::Model;
+use crate::number::Number;
+use crate::topology::Topology;
+use least_delay::LeastDelay;
+
+/// A way through the network.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Route {
+    /// The switches on it, both ends included. None at all: user and service are at the same base station.
+    pub switches: Box<[SwitchId]>,
+    /// The links between them.
+    pub links: Box<[LinkId]>,
+    /// The delay of all links.
+    pub delay: Number,
+}
+
+impl Route {
+    /// A way that a dataset gives: its switches need not be linked, and its delay is not looked at.
+    pub(crate) fn given(model: &Model, switches: Vec<SwitchId>) -> Self {
+        let links: Option<Box<[LinkId]>> = switches
+            .windows(2)
+            .map(|ends| model.topology.link(ends[0], ends[1]))
+            .collect();
+        Self {
+            switches: switches.into(),
+            links: links.unwrap_or_default(),
+            delay: Number::ZERO,
+        }
+    }
+
+    fn new(model: &Model, switches: Vec<SwitchId>) -> Self {
+        let links: Box<[LinkId]> = switches
+            .windows(2)
+            .map(|ends| {
+                (model.topology.link(ends[0], ends[1])).expect("a way leads over neighbours")
+            })
+            .collect();
+        let delay = (links.iter()).fold(Number::ZERO, |sum, link| sum + model.links[*link].delay);
+        Self {
+            switches: switches.into(),
+            links,
+            delay,
+        }
+    }
+}
+
+/// Finds ways, and remembers those that it found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Paths {
+    hops: Known,
+    delays: Known,
+    search: Search,
+    least_delay: LeastDelay,
+}
+
+/// Ways that were found, up to a limit of what they take of memory.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    routes: FxHashMap<(SwitchId, SwitchId), Option<Arc<Route>>>,
+    switches: usize,
+}
+
+/// How many switches all remembered ways together may have: some 64 MB.
+const REMEMBERED_SWITCHES: usize = 4 << 20;
+
+impl Known {
+    fn get(&self, ends: (SwitchId, SwitchId)) -> Option<Option<Arc<Route>>> {
+        self.routes.get(&ends).cloned()
+    }
+
+    fn insert(&mut self, ends: (SwitchId, SwitchId), route: Option<Arc<Route>>) {
+        if self.switches > REMEMBERED_SWITCHES {
+            self.routes.clear();
+            self.switches = 0;
+        }
+        self.switches += route.as_ref().map_or(0, |route| route.switches.len()) + 4;
+        self.routes.insert(ends, route);
+    }
+}
+
+impl Paths {
+    /// The way with the fewest hops.
+    pub(crate) fn fewest_hops(
+        &mut self,
+        model: &Model,
+        from: SwitchId,
+        to: SwitchId,
+    ) -> Option<Arc<Route>> {
+        if let Some(known) = self.hops.get((from, to)) {
+            return known;
+        }
+        let found = (self.search.fewest_hops(&model.topology, from, to))
+            .map(|switches| Arc::new(Route::new(model, switches)));
+        self.hops.insert((from, to), found.clone());
+        found
+    }
+
+    /// The way with the least delay.
+    pub(crate) fn least_delay(
+        &mut self,
+        model: &Model,
+        from: SwitchId,
+        to: SwitchId,
+    ) -> Option<Arc<Route>> {
+        if let Some(known) = self.delays.get((from, to)) {
+            return known;
+        }
+        let found = (self.least_delay.find(model, from, to))
+            .map(|switches| Arc::new(Route::new(model, switches)));
+        self.delays.insert((from, to), found.clone());
+        found
+    }
+
+    /// A link's delay has changed.
+    pub(crate) fn forget_delays(&mut self) {
+        self.hops = Known::default();
+        self.delays = Known::default();
+        self.least_delay = LeastDelay::default();
+    }
+}
+
+/// A search over hops from both ends.
+#[derive(Clone, Debug, Default)]
+struct Search {
+    /// For each switch and side: the search that saw it, and the switch that it was seen from.
+    seen: Vec<[(u32, SwitchId); 2]>,
+    number: u32,
+    fringe: [Vec<SwitchId>; 2],
+}
+
+impl Search {
+    fn fewest_hops(
+        &mut self,
+        topology: &Topology,
+        from: SwitchId,
+        to: SwitchId,
+    ) -> Option<Vec<SwitchId>> {
+        if from == to {
+            return Some(vec![from]);
+        }
+        if !topology.connected(from, to) {
+            return None;
+        }
+        self.begin(topology.switches());
+        for (side, end) in [(0, from), (1, to)] {
+            self.fringe[side].clear();
+            self.fringe[side].push(end);
+            self.seen[end.index()][side] = (self.number, end);
+        }
+        loop {
+            let side = usize::from(self.fringe[0].len() > self.fringe[1].len());
+            let level = std::mem::take(&mut self.fringe[side]);
+            if level.is_empty() {
+                return None;
+            }
+            for switch in &level {
+                for (next, _) in topology.neighbours(*switch) {
+                    let seen = &mut self.seen[next.index()];
+                    if seen[side].0 != self.number {
+                        seen[side] = (self.number, *switch);
+                        self.fringe[side].push(*next);
+                    }
+                    if seen[1 - side].0 == self.number {
+                        return Some(self.route(*next));
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, switches: usize) {
+        if self.seen.len() != switches || self.number == u32::MAX {
+            self.seen = vec![[(0, SwitchId::new(0)); 2]; switches];
+            self.number = 0;
+        }
+        self.number += 1;
+    }
+
+    /// The way over `met`, back to both ends.
+    fn route(&self, met: SwitchId) -> Vec<SwitchId> {
+        let mut route = vec![met];
+        self.follow(met, 0, &mut route);
+        route.reverse();
+        self.follow(met, 1, &mut route);
+        route
+    }
+
+    fn follow(&self, met: SwitchId, side: usize, route: &mut Vec<SwitchId>) {
+        let mut at = met;
+        loop {
+            let before = self.seen[at.index()][side].1;
+            if before == at {
+                return;
+            }
+            route.push(before);
+            at = before;
+        }
+    }
+}

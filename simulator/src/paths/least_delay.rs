@@ -1,0 +1,165 @@
+//! Dijkstra's search from both ends, in turns.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::arena::{Place, SwitchId};
+use crate::model::Model;
+
+/// What a search knows of a switch from one side.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// The search that saw it.
+    search: u32,
+    settled: bool,
+    distance: f64,
+    from: SwitchId,
+}
+
+/// A search for ways with the least delay.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LeastDelay {
+    seen: [Vec<Seen>; 2],
+    /// Neighbours with the delay of the link to them, one after the other, and where those of a switch begin.
+    edges: Vec<(SwitchId, f64)>,
+    first: Vec<u32>,
+    fringe: [BinaryHeap<Reverse<(u64, u32, SwitchId)>>; 2],
+    number: u32,
+    pushed: u32,
+}
+
+/// The best way so far: where the sides met, and where each came from.
+#[derive(Clone, Copy)]
+struct Meeting {
+    distance: f64,
+    met: SwitchId,
+    from: [SwitchId; 2],
+}
+
+impl LeastDelay {
+    pub(super) fn find(
+        &mut self,
+        model: &Model,
+        from: SwitchId,
+        to: SwitchId,
+    ) -> Option<Vec<SwitchId>> {
+        if from == to {
+            return Some(vec![from]);
+        }
+        if !model.topology.connected(from, to) {
+            return None;
+        }
+        self.begin(model);
+        self.push(0, from, 0.0, from);
+        self.push(1, to, 0.0, to);
+        let mut best: Option<Meeting> = None;
+        let mut side = 1;
+        while !self.fringe[0].is_empty() && !self.fringe[1].is_empty() {
+            side = 1 - side;
+            let Some(Reverse((_, _, switch))) = self.fringe[side].pop() else {
+                break;
+            };
+            let here = &mut self.seen[side][switch.index()];
+            if here.settled {
+                continue;
+            }
+            here.settled = true;
+            let distance = here.distance;
+            let other = &self.seen[1 - side][switch.index()];
+            if other.search == self.number && other.settled {
+                break;
+            }
+            self.expand(side, switch, distance, &mut best);
+        }
+        best.map(|meeting| self.route(meeting))
+    }
+
+    fn expand(&mut self, side: usize, switch: SwitchId, distance: f64, best: &mut Option<Meeting>) {
+        let edges = self.first[switch.index()] as usize..self.first[switch.index() + 1] as usize;
+        for edge in edges {
+            let (next, delay) = self.edges[edge];
+            let reached = distance + delay;
+            let seen = &self.seen[side][next.index()];
+            if seen.search == self.number && (seen.settled || reached >= seen.distance) {
+                continue;
+            }
+            self.push(side, next, reached, switch);
+            let ends = [&self.seen[0][next.index()], &self.seen[1][next.index()]];
+            if ends.iter().all(|end| end.search == self.number) {
+                let total = ends[0].distance + ends[1].distance;
+                if best.is_none_or(|best| best.distance > total) {
+                    // How the other side reached it can still change, and would not change this way.
+                    *best = Some(Meeting {
+                        distance: total,
+                        met: next,
+                        from: [ends[0].from, ends[1].from],
+                    });
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, side: usize, switch: SwitchId, distance: f64, from: SwitchId) {
+        self.seen[side][switch.index()] = Seen {
+            search: self.number,
+            settled: false,
+            distance,
+            from,
+        };
+        self.pushed += 1;
+        // Distances are not negative, so their bits are in their order.
+        self.fringe[side].push(Reverse((distance.to_bits(), self.pushed, switch)));
+    }
+
+    fn begin(&mut self, model: &Model) {
+        let switches = model.topology.switches();
+        if self.first.len() != switches + 1 || self.number == u32::MAX {
+            self.prepare(model);
+        }
+        self.number += 1;
+        self.pushed = 0;
+        self.fringe[0].clear();
+        self.fringe[1].clear();
+    }
+
+    fn prepare(&mut self, model: &Model) {
+        let switches = model.topology.switches();
+        let unseen = Seen {
+            search: 0,
+            settled: false,
+            distance: 0.0,
+            from: SwitchId::new(0),
+        };
+        self.seen = [vec![unseen; switches], vec![unseen; switches]];
+        self.number = 0;
+        self.edges.clear();
+        self.first.clear();
+        for switch in model.switches.places() {
+            self.first.push(self.edges.len() as u32);
+            for (next, link) in model.topology.neighbours(switch) {
+                // A zero of either sign is the same delay, and has the same bits from here on.
+                self.edges
+                    .push((*next, model.links[*link].delay.value() + 0.0));
+            }
+        }
+        self.first.push(self.edges.len() as u32);
+    }
+
+    fn route(&self, meeting: Meeting) -> Vec<SwitchId> {
+        let mut route = vec![meeting.met];
+        self.follow(meeting, 0, &mut route);
+        route.reverse();
+        self.follow(meeting, 1, &mut route);
+        route
+    }
+
+    fn follow(&self, meeting: Meeting, side: usize, route: &mut Vec<SwitchId>) {
+        let mut at = meeting.met;
+        let mut before = meeting.from[side];
+        while before != at {
+            route.push(before);
+            at = before;
+            before = self.seen[side][at.index()].from;
+        }
+    }
+}

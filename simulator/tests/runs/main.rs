@@ -1,0 +1,6 @@
+//! Whole runs.
+
+mod dataset;
+mod generated;
+mod support;
+mod vectors;
