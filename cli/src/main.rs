@@ -1,10 +1,11 @@
 //! The `kiln` command: a thin shell over the libraries, a file for each of its subcommands.
 
+mod gftp;
 mod image;
 mod log;
 mod node;
 
-use std::process::ExitCode;
+use std::{env, ffi::OsString, path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -18,6 +19,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Gftp(gftp::Arguments),
     Image(image::Arguments),
     Node(node::Arguments),
 }
@@ -25,7 +27,8 @@ enum Command {
 fn main() -> ExitCode {
     // First of all: an exe-unit of a node is this very program.
     ::node::main(async {
-        match Arguments::parse().command {
+        match Arguments::parse_from(words()).command {
+            Command::Gftp(arguments) => gftp::run(arguments).await,
             Command::Image(arguments) => image::run(arguments).await,
             Command::Node(arguments) => node::run(arguments).await,
         }
@@ -34,4 +37,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         })
     })
+}
+
+/// The command line. Called by the name of a program that it stands in for, the command is that program.
+fn words() -> Vec<OsString> {
+    let mut words: Vec<_> = env::args_os().collect();
+    let name = words.first().and_then(|word| Path::new(word).file_name());
+    if name.is_some_and(|name| name == gftp::NAME) {
+        words.insert(1, gftp::NAME.into());
+    }
+    words
 }
