@@ -3,6 +3,7 @@
 //! Of ways that are as good, the one is taken that a search from both ends meets first, as the Python library networkx
 //! does it: the order in which switches are looked at is part of the result.
 
+mod fringe;
 mod least_delay;
 
 use std::sync::Arc;

@@ -21,10 +21,13 @@ pub struct Positions {
 impl Positions {
     /// The position of these coordinates.
     pub fn intern(&mut self, coordinates: &[Number]) -> Position {
-        let exact: Box<[(bool, u64)]> = coordinates
-            .iter()
-            .map(|number| (matches!(number, Number::Int(_)), bits(*number)))
-            .collect();
+        // Maps have two coordinates: these are looked up without keeping anything.
+        if let &[x, y] = coordinates
+            && let Some(position) = self.known.get(&[exact(x), exact(y)][..])
+        {
+            return *position;
+        }
+        let exact: Box<[(bool, u64)]> = coordinates.iter().copied().map(exact).collect();
         if let Some(position) = self.known.get(&exact) {
             return *position;
         }
@@ -62,6 +65,11 @@ impl Positions {
         }
         text.push(']');
     }
+}
+
+/// What tells a number from all that are written otherwise.
+fn exact(number: Number) -> (bool, u64) {
+    (matches!(number, Number::Int(_)), bits(number))
 }
 
 fn bits(number: Number) -> u64 {

@@ -2,6 +2,7 @@
 
 use super::json_lines::JsonEncoder;
 use super::{Encode, Format};
+use crate::access::Stretch;
 use crate::number::Number;
 
 /// Comma-separated values under a line of names. Lists and maps stand in their cells as JSON; nothing is an empty cell.
@@ -127,6 +128,10 @@ impl Encode for CsvEncoder {
         bytes.clear();
         bytes.extend_from_slice(self.line.as_bytes());
         self.line.clear();
+    }
+
+    fn stretch(&mut self, stretch: Stretch) {
+        self.cell.stretch(stretch);
     }
 
     fn write_step(step: u32, bytes: &mut Vec<u8>) {

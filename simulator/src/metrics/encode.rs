@@ -37,17 +37,8 @@ pub trait Encode {
     /// Appends a step to `bytes`, as a number is written in a row.
     fn write_step(step: u32, bytes: &mut Vec<u8>);
 
-    /// Writes the pairs of a map that a stretch of steps stands for.
-    fn stretch(&mut self, stretch: Stretch) {
-        let mut key = String::new();
-        for step in stretch.first..=stretch.last {
-            use std::fmt::Write;
-            key.clear();
-            write!(key, "{step}").expect("a string takes all");
-            self.key(&key);
-            self.flag(stretch.requesting);
-        }
-    }
+    /// Writes the pairs of a map that a stretch of steps stands for: each step as text, and the answer.
+    fn stretch(&mut self, stretch: Stretch);
 
     /// Writes a whole number.
     fn whole(&mut self, whole: i64) {
@@ -86,5 +77,34 @@ pub trait Encode {
             self.text(text);
         }
         self.end_list();
+    }
+}
+
+/// The pairs of all steps with either answer, one after the other: what a stretch of steps stands for is a piece of it.
+///
+/// Users' rows list every step since the first, so these pairs are most of what a long run writes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stretches {
+    pairs: [Vec<u8>; 2],
+    starts: [Vec<usize>; 2],
+}
+
+impl Stretches {
+    /// The pairs of a stretch; `write` appends the pair of one step.
+    pub(super) fn pairs(
+        &mut self,
+        stretch: Stretch,
+        write: impl Fn(u32, bool, &mut Vec<u8>),
+    ) -> &[u8] {
+        let at = usize::from(stretch.requesting);
+        let (pairs, starts) = (&mut self.pairs[at], &mut self.starts[at]);
+        if starts.is_empty() {
+            starts.push(0);
+        }
+        for step in starts.len() as u32 - 1..=stretch.last {
+            write(step, stretch.requesting, pairs);
+            starts.push(pairs.len());
+        }
+        &pairs[starts[stretch.first as usize]..starts[stretch.last as usize + 1]]
     }
 }

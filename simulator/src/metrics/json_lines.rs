@@ -1,6 +1,10 @@
 //! A row a line, as JSON.
 
+use std::io::Write;
+
+use super::encode::Stretches;
 use super::{Encode, Format};
+use crate::access::Stretch;
 use crate::json::{write_number, write_text};
 use crate::number::Number;
 
@@ -22,7 +26,8 @@ impl Format for JsonLines {
 #[derive(Clone, Debug, Default)]
 pub struct JsonEncoder {
     pub(super) text: String,
-    pub(super) depth: usize,
+    depth: usize,
+    stretches: Stretches,
 }
 
 impl JsonEncoder {
@@ -91,6 +96,15 @@ impl Encode for JsonEncoder {
         bytes.clear();
         bytes.extend_from_slice(self.text.as_bytes());
         self.text.clear();
+    }
+
+    fn stretch(&mut self, stretch: Stretch) {
+        let pairs = self.stretches.pairs(stretch, |step, requesting, pairs| {
+            write!(pairs, ",\"{step}\":{requesting}").expect("a vector takes all");
+        });
+        let pairs = std::str::from_utf8(pairs).expect("JSON is text");
+        let first = usize::from(self.text.ends_with('{'));
+        self.text.push_str(&pairs[first..]);
     }
 
     fn write_step(step: u32, bytes: &mut Vec<u8>) {

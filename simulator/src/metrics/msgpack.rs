@@ -2,7 +2,9 @@
 
 use rmp::encode;
 
+use super::encode::Stretches;
 use super::{Encode, Format};
+use crate::access::Stretch;
 use crate::number::Number;
 
 /// EdgeSimPy's own layout: a file is one list of maps.
@@ -27,6 +29,7 @@ impl Format for MsgPack {
 #[derive(Clone, Debug, Default)]
 pub struct MsgPackEncoder {
     bytes: Vec<u8>,
+    stretches: Stretches,
 }
 
 const TAKES_ALL: &str = "a vector takes all";
@@ -83,6 +86,14 @@ impl Encode for MsgPackEncoder {
         bytes.clear();
         bytes.extend_from_slice(&self.bytes);
         self.bytes.clear();
+    }
+
+    fn stretch(&mut self, stretch: Stretch) {
+        let pairs = self.stretches.pairs(stretch, |step, requesting, pairs| {
+            encode::write_str(pairs, &step.to_string()).expect(TAKES_ALL);
+            encode::write_bool(pairs, requesting).expect(TAKES_ALL);
+        });
+        self.bytes.extend_from_slice(pairs);
     }
 
     fn write_step(step: u32, bytes: &mut Vec<u8>) {

@@ -1,17 +1,14 @@
 //! Dijkstra's search from both ends, in turns.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use super::fringe::Fringe;
 use crate::arena::{Place, SwitchId};
 use crate::model::Model;
 
 /// What a search knows of a switch from one side.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    /// The search that saw it.
-    search: u32,
-    settled: bool,
+    /// Twice the number of the search that saw it; one more when it is settled.
+    mark: u32,
     distance: f64,
     from: SwitchId,
 }
@@ -19,13 +16,13 @@ struct Seen {
 /// A search for ways with the least delay.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LeastDelay {
-    seen: [Vec<Seen>; 2],
+    /// For each switch, what is known from either side.
+    seen: Vec<[Seen; 2]>,
     /// Neighbours with the delay of the link to them, one after the other, and where those of a switch begin.
     edges: Vec<(SwitchId, f64)>,
     first: Vec<u32>,
-    fringe: [BinaryHeap<Reverse<(u64, u32, SwitchId)>>; 2],
+    fringe: [Fringe; 2],
     number: u32,
-    pushed: u32,
 }
 
 /// The best way so far: where the sides met, and where each came from.
@@ -56,17 +53,17 @@ impl LeastDelay {
         let mut side = 1;
         while !self.fringe[0].is_empty() && !self.fringe[1].is_empty() {
             side = 1 - side;
-            let Some(Reverse((_, _, switch))) = self.fringe[side].pop() else {
+            let Some(switch) = self.fringe[side].pop() else {
                 break;
             };
-            let here = &mut self.seen[side][switch.index()];
-            if here.settled {
+            let settled = self.settled();
+            let here = &mut self.seen[switch.index()][side];
+            if here.mark == settled {
                 continue;
             }
-            here.settled = true;
+            here.mark = settled;
             let distance = here.distance;
-            let other = &self.seen[1 - side][switch.index()];
-            if other.search == self.number && other.settled {
+            if self.seen[switch.index()][1 - side].mark == settled {
                 break;
             }
             self.expand(side, switch, distance, &mut best);
@@ -74,18 +71,29 @@ impl LeastDelay {
         best.map(|meeting| self.route(meeting))
     }
 
+    /// The mark of what this search has seen.
+    fn open(&self) -> u32 {
+        self.number * 2
+    }
+
+    /// The mark of what this search has settled.
+    fn settled(&self) -> u32 {
+        self.number * 2 + 1
+    }
+
     fn expand(&mut self, side: usize, switch: SwitchId, distance: f64, best: &mut Option<Meeting>) {
         let edges = self.first[switch.index()] as usize..self.first[switch.index() + 1] as usize;
         for edge in edges {
             let (next, delay) = self.edges[edge];
             let reached = distance + delay;
-            let seen = &self.seen[side][next.index()];
-            if seen.search == self.number && (seen.settled || reached >= seen.distance) {
+            let seen = &self.seen[next.index()][side];
+            let settled = seen.mark == self.settled();
+            if settled || (seen.mark == self.open() && reached >= seen.distance) {
                 continue;
             }
             self.push(side, next, reached, switch);
-            let ends = [&self.seen[0][next.index()], &self.seen[1][next.index()]];
-            if ends.iter().all(|end| end.search == self.number) {
+            let ends = &self.seen[next.index()];
+            if ends.iter().all(|end| end.mark >= self.open()) {
                 let total = ends[0].distance + ends[1].distance;
                 if best.is_none_or(|best| best.distance > total) {
                     // How the other side reached it can still change, and would not change this way.
@@ -100,24 +108,20 @@ impl LeastDelay {
     }
 
     fn push(&mut self, side: usize, switch: SwitchId, distance: f64, from: SwitchId) {
-        self.seen[side][switch.index()] = Seen {
-            search: self.number,
-            settled: false,
+        self.seen[switch.index()][side] = Seen {
+            mark: self.open(),
             distance,
             from,
         };
-        self.pushed += 1;
-        // Distances are not negative, so their bits are in their order.
-        self.fringe[side].push(Reverse((distance.to_bits(), self.pushed, switch)));
+        self.fringe[side].push(distance, switch);
     }
 
     fn begin(&mut self, model: &Model) {
         let switches = model.topology.switches();
-        if self.first.len() != switches + 1 || self.number == u32::MAX {
+        if self.first.len() != switches + 1 || self.number == u32::MAX / 2 - 1 {
             self.prepare(model);
         }
         self.number += 1;
-        self.pushed = 0;
         self.fringe[0].clear();
         self.fringe[1].clear();
     }
@@ -125,12 +129,11 @@ impl LeastDelay {
     fn prepare(&mut self, model: &Model) {
         let switches = model.topology.switches();
         let unseen = Seen {
-            search: 0,
-            settled: false,
+            mark: 0,
             distance: 0.0,
             from: SwitchId::new(0),
         };
-        self.seen = [vec![unseen; switches], vec![unseen; switches]];
+        self.seen = vec![[unseen; 2]; switches];
         self.number = 0;
         self.edges.clear();
         self.first.clear();
@@ -143,6 +146,8 @@ impl LeastDelay {
             }
         }
         self.first.push(self.edges.len() as u32);
+        let fringe = Fringe::new(self.edges.iter().map(|(_, delay)| *delay));
+        self.fringe = [fringe.clone(), fringe];
     }
 
     fn route(&self, meeting: Meeting) -> Vec<SwitchId> {
@@ -159,7 +164,7 @@ impl LeastDelay {
         while before != at {
             route.push(before);
             at = before;
-            before = self.seen[side][at.index()].from;
+            before = self.seen[at.index()][side].from;
         }
     }
 }

@@ -1,0 +1,157 @@
+//! How long runs on generated datasets take, and how much memory: a table.
+//!
+//! `cargo bench -p simulator` measures up to 1000 servers; `cargo bench -p simulator -- 10000 100000` measures those.
+//! Every case runs in a process of its own, so that its memory is its own.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::process::Command;
+use std::time::Instant;
+
+use simulator::dataset::{self, Limits};
+use simulator::generate::Mesh;
+use simulator::metrics::{MsgPack, Recorder};
+use simulator::scenario::Scenario;
+use simulator::settings::Settings;
+use simulator::simulation::{Abort, Simulation};
+
+/// What is done with metrics.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Metrics {
+    Off,
+    /// Encoded and thrown away.
+    Collected,
+    /// Written to files.
+    Written,
+}
+
+impl Metrics {
+    const ALL: [(&str, Self); 3] = [
+        ("off", Self::Off),
+        ("collected", Self::Collected),
+        ("written", Self::Written),
+    ];
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|at| at != "--bench")
+        .collect();
+    if arguments.first().is_some_and(|first| first == "case") {
+        let number = |at: usize| arguments[at].parse().expect("a number");
+        run(number(1), number(2), &arguments[3]);
+        return;
+    }
+    let servers: Vec<u32> = arguments.iter().filter_map(|at| at.parse().ok()).collect();
+    println!("servers | steps | metrics | load s | steps s | CPU s | peak MB | flows | rows MB");
+    let cases: Vec<(u32, u32)> = if servers.is_empty() {
+        vec![
+            (10, 100),
+            (100, 100),
+            (1000, 50),
+            (1000, 100),
+            (1000, 200),
+            (1000, 400),
+        ]
+    } else {
+        servers.into_iter().map(|servers| (servers, 100)).collect()
+    };
+    for (servers, steps) in cases {
+        for (name, _) in Metrics::ALL {
+            let program = std::env::current_exe().expect("this program");
+            let status = Command::new(program)
+                .args(["case", &servers.to_string(), &steps.to_string(), name])
+                .status()
+                .expect("a case starts");
+            assert!(status.success());
+        }
+    }
+}
+
+fn run(servers: u32, steps: u32, metrics: &str) {
+    let (_, kind) = (Metrics::ALL.into_iter())
+        .find(|(name, _)| *name == metrics)
+        .expect("a kind of metrics");
+    let mesh = Mesh {
+        servers,
+        steps,
+        services_per_server: 2,
+    };
+    let folder = std::env::temp_dir().join(format!("kiln-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let generated = mesh.generate();
+    let path = folder.join("dataset.json");
+    std::fs::write(&path, &generated.dataset).expect("the dataset");
+    let mut scenario = Scenario::read(generated.scenario.as_bytes()).expect("a scenario");
+    drop(generated);
+    // What was taken to generate is not the run's.
+    std::fs::write("/proc/self/clear_refs", "5").ok();
+
+    let begun = Instant::now();
+    let json = std::fs::read(&path).expect("the dataset");
+    let limits = Limits { bytes: u64::MAX };
+    let model = dataset::load(&json, &limits).expect("a dataset");
+    drop(json);
+    let loaded = begun.elapsed();
+    let settings = Settings {
+        link_applications: false,
+        ..scenario.settings()
+    };
+    let mut simulation = Simulation::new(model, settings);
+    let mut written = 0;
+    let (begun, busy) = (Instant::now(), cpu_seconds());
+    let stop = scenario.stop;
+    let policy = scenario.algorithm.policy();
+    match kind {
+        Metrics::Off => simulation
+            .run::<Abort>(policy, stop, |_| Ok(()))
+            .expect("a run"),
+        Metrics::Collected | Metrics::Written => {
+            let mut recorder = Recorder::<MsgPack, _, _>::new(|class| {
+                let path = match kind {
+                    Metrics::Collected => "/dev/null".into(),
+                    _ => folder.join(class.name()),
+                };
+                File::create(path).map(|file| BufWriter::with_capacity(1 << 18, file))
+            });
+            (simulation.run(policy, stop, |simulation| {
+                recorder.record(simulation.model())?;
+                Ok::<(), Box<dyn std::error::Error>>(())
+            }))
+            .expect("a run");
+            for (_, file) in recorder.finish().expect("files") {
+                written += file.get_ref().metadata().expect("a file").len();
+            }
+        }
+    }
+    let (stepped, busy) = (begun.elapsed(), cpu_seconds() - busy);
+    std::fs::remove_dir_all(&folder).expect("the folder");
+    println!(
+        "{servers:7} | {steps:5} | {metrics:9} | {:6.2} | {:7.3} | {busy:5.3} | {:7} | {:6} | {:6}",
+        loaded.as_secs_f64(),
+        stepped.as_secs_f64(),
+        peak_memory(),
+        simulation.model().flows.len(),
+        written >> 20,
+    );
+}
+
+/// The most memory that this process had, in MB.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("the process's status");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kilobytes: u64 = (line.expect("a peak").split_whitespace().nth(1))
+        .and_then(|number| number.parse().ok())
+        .expect("a number");
+    kilobytes / 1024
+}
+
+/// What this process has had of a processor so far: on a busy machine, less than the time that has passed.
+fn cpu_seconds() -> f64 {
+    let times = std::fs::read_to_string("/proc/self/schedstat").expect("the process's times");
+    let nanoseconds: f64 = (times.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .expect("a number");
+    nanoseconds / 1e9
+}
