@@ -30,7 +30,7 @@
 //! # What a program sees
 //!
 //! The [root folder](Root), its [volumes](Volume), `/proc` of the sandbox alone, a `/dev` of a few harmless
-//! devices, a loopback network device and no other, and a host name. It is user 0 there, and everything that
+//! devices, a loopback network device and the [interfaces](Interface) that it is given, and a host name. It is user 0 there, and everything that
 //! its image or the caller has put there is its own; outside it is the caller, or, when the caller is root, a
 //! user that nobody else is. It has no capability and can gain none, standard input is empty, and a
 //! list of system calls is refused: mounts, namespaces, `ptrace`, keys, `bpf` and the like.
@@ -50,10 +50,12 @@ mod agent;
 mod config;
 mod error;
 mod host;
+mod hosts;
+mod interface;
 mod launch;
-mod loopback;
 mod mounts;
 mod namespaces;
+mod netlink;
 mod privilege;
 mod process;
 mod seccomp;
@@ -80,7 +82,7 @@ pub(crate) use self::{
     process::WINDOW,
 };
 pub use self::{
-    config::{Command, Root, SandboxConfig, Volume},
+    config::{Command, Interface, Network, Root, SandboxConfig, Volume},
     error::{RunError, SandboxError, SandboxGone},
     privilege::adopt,
     process::{ExitStatus, Output, Process},
@@ -101,6 +103,7 @@ pub struct Sandbox {
     orders: mpsc::UnboundedSender<Order>,
     next_id: AtomicU64,
     launcher: Child,
+    ports: Vec<OwnedFd>,
 }
 
 /// What the processes of a sandbox have used so far, ended ones included.
@@ -117,19 +120,33 @@ pub struct Measurement {
 impl Sandbox {
     /// Builds a sandbox; it stands when this returns.
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Self::start_in(config, &Network::default()).await
+    }
+
+    /// Builds a sandbox that is part of a network.
+    pub async fn start_in(config: SandboxConfig, network: &Network) -> Result<Self, SandboxError> {
         let program = config.program.path();
-        let (connection, launcher) = launch(&config).map_err(|source| SandboxError::Launch {
+        let launched = launch(&config).map_err(|source| SandboxError::Launch {
             program: program.to_owned(),
             source,
         })?;
+        let (connection, ports, launcher) = launched;
         let mut connection = Framed::new(connection, HostFrames::default());
-        greet(&mut connection, &config).await?;
+        greet(&mut connection, &config, network).await?;
+        let ports = match network.interfaces.len() {
+            0 => Vec::new(),
+            // They were sent before the agent was started, whose greeting is here.
+            count => interface::take(&ports, count).map_err(|error| {
+                SandboxError::Build(format!("cannot take its network interfaces: {error}"))
+            })?,
+        };
         let (orders, received) = mpsc::unbounded_channel();
         tokio::spawn(host::serve(connection, received));
         Ok(Self {
             orders,
             next_id: AtomicU64::new(0),
             launcher,
+            ports,
         })
     }
 
@@ -149,6 +166,15 @@ impl Sandbox {
     /// A way to watch it from elsewhere, which does not keep it alive.
     pub fn monitor(&self) -> Monitor {
         Monitor::new(self.orders.clone(), watch::channel(Counters::new()).1)
+    }
+
+    /// The ports of its network interfaces, in their order; nothing from the second time on.
+    ///
+    /// Each is a packet socket that does not block. A frame is read and written whole, with a `struct virtio_net_hdr` of
+    /// 10 bytes before it; large ones are as the kernel had them, without checksums and not yet cut into segments. An
+    /// interface whose port is closed leads nowhere.
+    pub fn take_ports(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.ports)
     }
 
     /// Ends it; when this returns, none of its processes is left.
@@ -231,27 +257,38 @@ impl Drop for Sandbox {
 }
 
 /// Starts the launcher, in a process group of its own: an interrupt of the terminal is its host's to handle.
-fn launch(config: &SandboxConfig) -> std::io::Result<(UnixStream, Child)> {
+///
+/// Returns the connection to it, one through which it hands over ports, and itself.
+fn launch(
+    config: &SandboxConfig,
+) -> std::io::Result<(UnixStream, std::os::unix::net::UnixStream, Child)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    let (ports, handed) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let mut launcher = tokio::process::Command::from(config.program.launcher());
     let launcher = launcher
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
+        .stdout(Stdio::from(OwnedFd::from(handed)))
         .process_group(0)
         .spawn()?;
-    Ok((UnixStream::from_std(ours)?, launcher))
+    Ok((UnixStream::from_std(ours)?, ports, launcher))
 }
 
 /// Tells the launcher what to build, and waits until the agent is there.
-async fn greet(connection: &mut Connection, config: &SandboxConfig) -> Result<(), SandboxError> {
+async fn greet(
+    connection: &mut Connection,
+    config: &SandboxConfig,
+    network: &Network,
+) -> Result<(), SandboxError> {
     let mute = |source| SandboxError::Mute {
         program: config.program.path().to_owned(),
         source,
     };
     let setup = ToAgent {
-        request: Some(Request::Setup(config.into())),
+        request: Some(Request::Setup(
+            wire::Setup::from(config).in_network(network),
+        )),
     };
     connection
         .send(setup)

@@ -59,6 +59,8 @@ fn sandbox(
         work: settings.work_dir.clone(),
         task_package: agreement.task_package.clone(),
         hostname: settings.activity_id.chars().take(HOSTNAME).collect(),
+        activity_id: settings.activity_id.clone(),
+        network_socket: settings.network_socket.clone(),
         scratch_bytes: limits.into_iter().flatten().min().unwrap_or(SCRATCH),
     };
     Ok(SandboxRuntime::new(config, images))
