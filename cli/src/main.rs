@@ -4,6 +4,7 @@ mod gftp;
 mod image;
 mod log;
 mod node;
+mod vm;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};
 
@@ -22,6 +23,7 @@ enum Command {
     Gftp(gftp::Arguments),
     Image(image::Arguments),
     Node(node::Arguments),
+    Vm(vm::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
             Command::Gftp(arguments) => gftp::run(arguments).await,
             Command::Image(arguments) => image::run(arguments).await,
             Command::Node(arguments) => node::run(arguments).await,
+            Command::Vm(arguments) => vm::run(arguments).await,
         }
         .unwrap_or_else(|error| {
             eprintln!("error: {error:#}");

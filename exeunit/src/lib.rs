@@ -9,7 +9,6 @@ mod frame;
 pub mod gsb;
 mod image;
 mod measure;
-pub mod network;
 mod program;
 mod report;
 mod runtime;
@@ -22,6 +21,7 @@ mod tied;
 mod transfer;
 mod unit;
 mod usage;
+pub mod vm;
 mod within;
 
-pub use program::{NotEntered, Program, enter, exe_unit, runtime_program};
+pub use program::{NotEntered, Program, enter, exe_unit, guest, runtime_program};

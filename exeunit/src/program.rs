@@ -136,6 +136,11 @@ pub fn runtime_program() -> ExitCode {
     ExitCode::from(standalone::main())
 }
 
+/// Becomes the first program of a virtual machine: the whole `main` of the binary `exe-unit-guest`.
+pub fn guest() -> ExitCode {
+    ExitCode::from(sandbox::guest_main())
+}
+
 fn called_as() -> Option<OsString> {
     let name = PathBuf::from(std::env::args_os().next()?);
     name.file_name().map(OsStr::to_owned)

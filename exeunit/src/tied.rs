@@ -11,17 +11,21 @@
 use std::{
     ffi::OsString,
     fs, io,
-    os::unix::{
-        net::UnixStream,
-        process::{CommandExt, ExitStatusExt},
+    os::{
+        fd::IntoRawFd,
+        unix::{
+            net::UnixStream,
+            process::{CommandExt, ExitStatusExt},
+        },
     },
-    path::PathBuf,
-    process::{Command, ExitStatus, Stdio},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
     time::Duration,
 };
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
+    fs::{Mode, OFlags, open},
     io::retry_on_intr,
     process::{
         Pid, Signal, WaitOptions, getpid, getppid, kill_process, set_child_subreaper,
@@ -31,7 +35,74 @@ use rustix::{
 };
 use tokio::{process::Child, time::timeout};
 
-use crate::Program;
+use crate::{
+    Program,
+    sandbox::{become_unprivileged, close_inherited, is_root},
+};
+
+/// A program to start, and what it is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// The program's path and its arguments.
+    pub(crate) line: Vec<OsString>,
+    /// Files that it finds open, from descriptor 3 on.
+    pub(crate) files: Vec<(PathBuf, Access)>,
+    /// Whether root gives itself up first, when the files are open already.
+    pub(crate) unprivileged: bool,
+}
+
+/// What a file is open for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    ReadWrite,
+    /// To be written to at its end.
+    Append,
+}
+
+impl Access {
+    fn option(self) -> &'static str {
+        match self {
+            Self::Read => "--read",
+            Self::ReadWrite => "--read-write",
+            Self::Append => "--append",
+        }
+    }
+
+    fn flags(self) -> OFlags {
+        match self {
+            Self::Read => OFlags::RDONLY,
+            Self::ReadWrite => OFlags::RDWR,
+            Self::Append => OFlags::WRONLY | OFlags::APPEND,
+        }
+    }
+
+    fn parse(option: &str) -> Option<Self> {
+        let all = [Self::Read, Self::ReadWrite, Self::Append];
+        all.into_iter().find(|access| access.option() == option)
+    }
+}
+
+impl Call {
+    /// The options of a tied program, and then the program.
+    fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = Vec::new();
+        for (path, access) in &self.files {
+            arguments.extend([access.option().into(), path.clone().into()]);
+        }
+        if self.unprivileged {
+            arguments.push(UNPRIVILEGED.into());
+        }
+        arguments.push(END.into());
+        arguments.extend(self.line.iter().cloned());
+        arguments
+    }
+}
+
+const UNPRIVILEGED: &str = "--unprivileged";
+const END: &str = "--";
+/// The first descriptor after the standard ones.
+const FIRST_FILE: i32 = 3;
 
 /// A program that ends when this is dropped, and when this process ends.
 #[derive(Debug)]
@@ -43,13 +114,13 @@ impl Tied {
     /// Starts a program. What `prepare` sets of its standard streams, folder and environment is the program's.
     pub(crate) fn spawn(
         program: &Program,
-        command: &[OsString],
+        call: &Call,
         prepare: impl FnOnce(&mut tokio::process::Command),
     ) -> io::Result<Self> {
         let mut warden = tokio::process::Command::from(program.warden());
         warden
             .arg(std::process::id().to_string())
-            .args(command)
+            .args(call.arguments())
             .process_group(0);
         prepare(&mut warden);
         let warden = warden.spawn()?;
@@ -93,16 +164,15 @@ impl Drop for Tied {
     }
 }
 
-/// What a program does that is started as a warden, with its parent's id and a command: the code that it exits with.
+/// What a program does that is started as a warden, with its parent's id and a call: the code that it exits with.
 pub(crate) fn warden_main() -> u8 {
     let mut arguments = std::env::args_os().skip(1);
     let parent = arguments.next();
-    let command: Vec<OsString> = arguments.collect();
-    match guard(parent, &command) {
+    let call: Vec<OsString> = arguments.collect();
+    match guard(parent, &call) {
         Ok(status) => shell_code(status),
         Err(error) => {
-            let program = command.first().cloned().unwrap_or_default();
-            eprintln!("cannot run {}: {error}", PathBuf::from(program).display());
+            eprintln!("cannot guard a program: {error}");
             127
         }
     }
@@ -117,7 +187,7 @@ fn shell_code(status: ExitStatus) -> u8 {
     u8::try_from(code).unwrap_or(u8::MAX)
 }
 
-fn guard(parent: Option<OsString>, command: &[OsString]) -> io::Result<ExitStatus> {
+fn guard(parent: Option<OsString>, call: &[OsString]) -> io::Result<ExitStatus> {
     let (mut wakes, woken) = UnixStream::pair()?;
     wakes.set_nonblocking(true)?;
     for signal in [libc::SIGTERM, libc::SIGCHLD] {
@@ -129,7 +199,7 @@ fn guard(parent: Option<OsString>, command: &[OsString]) -> io::Result<ExitStatu
     follow(parent, Signal::TERM)?;
 
     let mut tied = Program::tied();
-    tied.arg(std::process::id().to_string()).args(command);
+    tied.arg(std::process::id().to_string()).args(call);
     let program = Pid::from_child(&tied.spawn()?);
     // The program's streams are its own: they are to end when it does.
     let nothing = fs::OpenOptions::new()
@@ -188,22 +258,57 @@ fn kill_all_children() {
 pub(crate) fn tied_main() -> u8 {
     let mut arguments = std::env::args_os().skip(1);
     let parent = arguments.next();
-    let Some(program) = arguments.next() else {
-        return 127;
+    let error = match prepare(parent, &mut arguments) {
+        Ok(program) => {
+            let error = Command::new(&program).args(arguments).exec();
+            format!("{}: {error}", PathBuf::from(program).display())
+        }
+        Err(error) => error.to_string(),
     };
-    let error = match follow(parent, Signal::KILL) {
-        Ok(()) => Command::new(&program)
-            .args(arguments)
-            .stdin(Stdio::inherit())
-            .exec(),
-        Err(error) => error,
-    };
-    eprintln!("cannot run {}: {error}", PathBuf::from(program).display());
+    eprintln!("cannot run {error}");
     127
 }
 
+/// Does what the options say; returns the program that comes after them.
+fn prepare(
+    parent: Option<OsString>,
+    arguments: &mut impl Iterator<Item = OsString>,
+) -> io::Result<OsString> {
+    close_inherited();
+    let mut next = FIRST_FILE;
+    let mut argument = || arguments.next().unwrap_or_default();
+    loop {
+        let option = argument();
+        match option.to_str() {
+            // After this the kernel would have forgotten whom to follow.
+            Some(UNPRIVILEGED) if is_root() => become_unprivileged()?,
+            Some(UNPRIVILEGED) => {}
+            Some(END) => break,
+            option => {
+                let access = option.and_then(Access::parse);
+                let access = access.ok_or_else(|| io::Error::other("without a program"))?;
+                open_at(next, argument().as_ref(), access)?;
+                next += 1;
+            }
+        }
+    }
+    follow(parent, Signal::KILL)?;
+    Ok(argument())
+}
+
+/// Opens a file as this very descriptor, which the program inherits.
+fn open_at(descriptor: i32, path: &Path, access: Access) -> io::Result<()> {
+    let opened = open(path, access.flags(), Mode::empty())
+        .map_err(|error| io::Error::other(format!("with {}: {error}", path.display())))?;
+    // What is opened first gets the lowest number; the program owns it from here on.
+    match opened.into_raw_fd() == descriptor {
+        true => Ok(()),
+        false => Err(io::Error::other("with descriptors of somebody else's")),
+    }
+}
+
 /// Lets this process get a signal when its parent ends, or fails if it has ended already.
-pub(crate) fn follow(parent: Option<OsString>, signal: Signal) -> io::Result<()> {
+fn follow(parent: Option<OsString>, signal: Signal) -> io::Result<()> {
     set_parent_process_death_signal(Some(signal))?;
     let parent = parent.and_then(|id| id.to_str()?.parse().ok().and_then(Pid::from_raw));
     match parent.is_some() && getppid() == parent {

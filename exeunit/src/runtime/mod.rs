@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! runner ── owns ──▶ Executor ──▶ dyn Runtime    sandbox: namespaces of this kernel
+//!                       │                        vm: a virtual machine
 //!                       │                        external: a program of somebody else's
 //!                       └───────▶ Transfers, into and out of the runtime's volumes
 //! ```
@@ -9,6 +10,7 @@
 mod deployment;
 mod executor;
 mod external;
+mod machine;
 pub(crate) mod protocol;
 mod runner;
 mod sandbox;
@@ -24,9 +26,12 @@ pub(crate) use self::{
     deployment::{Deployed, VolumeError},
     executor::Executor,
     external::{ExternalConfig, ExternalRuntime, Hardware, say},
+    machine::{
+        MachineRuntime, MachineRuntimeConfig, boot as boot_machine, open as open_image, remove_disk,
+    },
     runner::{Job, News, run_jobs},
     sandbox::{SandboxRuntime, SandboxRuntimeConfig},
-    self_test::{SelfTestError, sandbox_template, test_sandbox},
+    self_test::{SelfTestError, machine_template, sandbox_template, test_machine, test_sandbox},
 };
 use crate::{
     activity::{Channel, Failure},

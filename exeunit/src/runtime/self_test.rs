@@ -1,6 +1,9 @@
 //! Whether a runtime works on this machine, before anybody relies on it.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
@@ -8,6 +11,7 @@ use crate::{
     Program,
     program::NotEntered,
     sandbox::{Root, Sandbox, SandboxConfig, SandboxError, adopt},
+    vm::{self, MachineError, Parts, PartsError},
 };
 
 /// Why a runtime does not work.
@@ -21,11 +25,31 @@ pub(crate) enum SelfTestError {
     Program(#[from] NotEntered),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    Parts(#[from] PartsError),
+    #[error(transparent)]
+    Machine(#[from] MachineError),
 }
 
 /// What offers say of the sandbox.
 pub(crate) fn sandbox_template() -> Value {
     json!({"properties": {"golem.runtime.capabilities": []}, "constraints": ""})
+}
+
+/// What offers say of virtual machines.
+pub(crate) fn machine_template() -> Value {
+    json!({"properties": {"golem.runtime.capabilities": []}, "constraints": ""})
+}
+
+/// Boots an empty machine and stops it again. Returns the line that says how slow it is, if it is.
+pub(crate) fn test_machine(folder: Option<&Path>) -> Result<Option<String>, SelfTestError> {
+    let parts = Parts::find(folder)?;
+    let program = Program::this()?;
+    tokio_runtime()?.block_on(async {
+        let choice = vm::choose(&program, &parts).await;
+        vm::test(&program, &parts, choice.accelerator, vm::PATIENCE).await?;
+        Ok(choice.warning())
+    })
 }
 
 /// Starts an empty sandbox and stops it again.
@@ -43,18 +67,19 @@ pub(crate) fn test_sandbox() -> Result<(), SelfTestError> {
 }
 
 fn start_and_stop(root: Root) -> Result<(), SelfTestError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(SelfTestError::Tokio)?;
     let config = SandboxConfig {
         program: Program::this()?,
         root,
         volumes: Vec::new(),
         hostname: "test".to_owned(),
     };
-    runtime.block_on(async {
+    tokio_runtime()?.block_on(async {
         Sandbox::start(config).await?.stop().await;
         Ok(())
     })
+}
+
+fn tokio_runtime() -> Result<tokio::runtime::Runtime, SelfTestError> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().map_err(SelfTestError::Tokio)
 }

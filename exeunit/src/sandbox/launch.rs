@@ -15,7 +15,6 @@
 use std::{
     fs::File,
     io::{self, Read, Write},
-    net::Ipv4Addr,
     os::unix::net::UnixStream,
     process::{Command, Stdio},
 };
@@ -31,10 +30,9 @@ use rustix::{
 use tokio_util::codec::Encoder;
 
 use super::{
-    hosts, interface,
+    loopback,
     mounts::{self, Base, MountError, Step, Tree, path_of},
     namespaces::{self, Settings},
-    netlink::Netlink,
     privilege,
     wire::{AgentFrames, FromAgent, Report, Request, Setup, ToAgent, Unable},
 };
@@ -85,8 +83,6 @@ enum LaunchError {
     },
     #[error(transparent)]
     Mount(#[from] MountError),
-    #[error("it is to have {0} network interfaces, and there can be {most}", most = interface::MOST)]
-    Interfaces(usize),
     #[error("cannot start the agent: as root, its program must be executable for all users")]
     Agent(#[source] io::Error),
 }
@@ -124,28 +120,9 @@ fn launch(setup: &Setup, host: &UnixStream) -> Result<std::process::Child, Launc
         true => Base::InPlace(trees.root),
         false => Base::Below(trees.root),
     };
-    if setup.interfaces.len() > interface::MOST {
-        return Err(LaunchError::Interfaces(setup.interfaces.len()));
-    }
     mounts::assemble(&base, setup.scratch_bytes, &trees.volumes).map_err(LaunchError::of_mount)?;
-    if !setup.hosts.is_empty() {
-        let own = setup
-            .interfaces
-            .first()
-            .map_or(Ipv4Addr::LOCALHOST, |interface| {
-                Ipv4Addr::from_bits(interface.address)
-            });
-        hosts::write(&setup.hosts, &setup.hostname, &own.to_string()).step("write /etc/hosts")?;
-    }
     sethostname(setup.hostname.as_bytes()).step("set the host name")?;
-    if !setup.interfaces.is_empty() {
-        interface::connect(&setup.interfaces)
-            .and_then(|ports| interface::hand_over(&ports))
-            .step("make the network interfaces (the kernel must have veth and AF_PACKET)")?;
-    }
-    Netlink::open()
-        .and_then(|netlink| netlink.raise_loopback())
-        .step("switch the loopback device on")?;
+    loopback::raise().step("switch the loopback device on")?;
     start_agent(host).map_err(LaunchError::Agent)
 }
 
@@ -199,7 +176,7 @@ pub(super) fn take_stdin() -> io::Result<UnixStream> {
 /// Closes every descriptor but the standard three.
 ///
 /// To be called before anything opens one.
-fn close_inherited() {
+pub(crate) fn close_inherited() {
     // SAFETY: nothing in this process owns a descriptor above 2 yet: it has just begun.
     unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
 }

@@ -30,7 +30,7 @@
 //! # What a program sees
 //!
 //! The [root folder](Root), its [volumes](Volume), `/proc` of the sandbox alone, a `/dev` of a few harmless
-//! devices, a loopback network device and the [interfaces](Interface) that it is given, and a host name. It is user 0 there, and everything that
+//! devices, a loopback network device and no other, and a host name. It is user 0 there, and everything that
 //! its image or the caller has put there is its own; outside it is the caller, or, when the caller is root, a
 //! user that nobody else is. It has no capability and can gain none, standard input is empty, and a
 //! list of system calls is refused: mounts, namespaces, `ptrace`, keys, `bpf` and the like.
@@ -49,13 +49,12 @@
 mod agent;
 mod config;
 mod error;
+mod guest;
 mod host;
-mod hosts;
-mod interface;
 mod launch;
+mod loopback;
 mod mounts;
 mod namespaces;
-mod netlink;
 mod privilege;
 mod process;
 mod seccomp;
@@ -78,21 +77,25 @@ use tokio::{
 use tokio_util::codec::Framed;
 
 pub(crate) use self::{
-    agent::main as agent_main, host::Order, launch::main as launcher_main, privilege::adopt_open,
+    agent::main as agent_main,
+    guest::main as guest_main,
+    host::{Connection, Order},
+    launch::close_inherited,
+    launch::main as launcher_main,
+    privilege::{adopt_open, become_unprivileged, is_root},
     process::WINDOW,
 };
 pub use self::{
-    config::{Command, Interface, Network, Root, SandboxConfig, Volume},
+    config::{Command, Root, SandboxConfig, Volume},
     error::{RunError, SandboxError, SandboxGone},
     privilege::adopt,
     process::{ExitStatus, Output, Process},
 };
 pub use rustix::process::Signal;
 
-use self::{
-    host::Connection,
-    wire::{HostFrames, Report, Request, Run, ToAgent},
-};
+use crate::measure;
+
+use self::wire::{HostFrames, Report, Request, Run, ToAgent};
 
 /// Counters that a runtime keeps by itself, by name.
 pub(crate) type Counters = BTreeMap<String, f64>;
@@ -103,7 +106,6 @@ pub struct Sandbox {
     orders: mpsc::UnboundedSender<Order>,
     next_id: AtomicU64,
     launcher: Child,
-    ports: Vec<OwnedFd>,
 }
 
 /// What the processes of a sandbox have used so far, ended ones included.
@@ -120,61 +122,29 @@ pub struct Measurement {
 impl Sandbox {
     /// Builds a sandbox; it stands when this returns.
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
-        Self::start_in(config, &Network::default()).await
-    }
-
-    /// Builds a sandbox that is part of a network.
-    pub async fn start_in(config: SandboxConfig, network: &Network) -> Result<Self, SandboxError> {
         let program = config.program.path();
-        let launched = launch(&config).map_err(|source| SandboxError::Launch {
+        let (connection, launcher) = launch(&config).map_err(|source| SandboxError::Launch {
             program: program.to_owned(),
             source,
         })?;
-        let (connection, ports, launcher) = launched;
-        let mut connection = Framed::new(connection, HostFrames::default());
-        greet(&mut connection, &config, network).await?;
-        let ports = match network.interfaces.len() {
-            0 => Vec::new(),
-            // They were sent before the agent was started, whose greeting is here.
-            count => interface::take(&ports, count).map_err(|error| {
-                SandboxError::Build(format!("cannot take its network interfaces: {error}"))
-            })?,
-        };
-        let (orders, received) = mpsc::unbounded_channel();
-        tokio::spawn(host::serve(connection, received));
+        let mut connection = connect(connection);
+        greet(&mut connection, &config).await?;
         Ok(Self {
-            orders,
+            orders: attend(connection),
             next_id: AtomicU64::new(0),
             launcher,
-            ports,
         })
     }
 
     /// Starts a program, beside whatever runs already.
     pub async fn run(&self, command: Command) -> Result<Process, RunError> {
-        let run = Run {
-            id: self.next_id.fetch_add(1, Ordering::Relaxed),
-            program: command.program,
-            args: command.args,
-            env: command.env,
-            working_dir: command.working_dir,
-            window: WINDOW,
-        };
-        run_by(&self.orders, run).await
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        run_by(&self.orders, command.run(id)).await
     }
 
     /// A way to watch it from elsewhere, which does not keep it alive.
     pub fn monitor(&self) -> Monitor {
         Monitor::new(self.orders.clone(), watch::channel(Counters::new()).1)
-    }
-
-    /// The ports of its network interfaces, in their order; nothing from the second time on.
-    ///
-    /// Each is a packet socket that does not block. A frame is read and written whole, with a `struct virtio_net_hdr` of
-    /// 10 bytes before it; large ones are as the kernel had them, without checksums and not yet cut into segments. An
-    /// interface whose port is closed leads nowhere.
-    pub fn take_ports(&mut self) -> Vec<OwnedFd> {
-        std::mem::take(&mut self.ports)
     }
 
     /// Ends it; when this returns, none of its processes is left.
@@ -215,6 +185,8 @@ pub(crate) async fn run_by(
 pub struct Monitor {
     orders: mpsc::UnboundedSender<Order>,
     counters: watch::Receiver<Counters>,
+    /// The process that everything is in, if the agent's own account is not what counts.
+    process: Option<rustix::process::Pid>,
 }
 
 impl Monitor {
@@ -222,7 +194,16 @@ impl Monitor {
         orders: mpsc::UnboundedSender<Order>,
         counters: watch::Receiver<Counters>,
     ) -> Self {
-        Self { orders, counters }
+        Self {
+            orders,
+            counters,
+            process: None,
+        }
+    }
+
+    /// One that measures a process of this system and all below it.
+    pub(crate) fn of_process(self, process: Option<rustix::process::Pid>) -> Self {
+        Self { process, ..self }
     }
 
     /// What a runtime counts beyond what is [measured](Self::measure), by the counters' names; nothing of a sandbox.
@@ -232,10 +213,16 @@ impl Monitor {
 
     /// What the sandbox's processes have used so far.
     pub async fn measure(&self) -> Result<Measurement, SandboxGone> {
-        let (measured, answer) = oneshot::channel();
-        let sent = self.orders.send(Order::Measure(measured));
-        sent.map_err(|_| SandboxGone)?;
-        let measured = answer.await.map_err(|_| SandboxGone)?;
+        let measured = match self.process {
+            Some(process) if !self.orders.is_closed() => measure::tree(process),
+            Some(_) => return Err(SandboxGone),
+            None => {
+                let (measured, answer) = oneshot::channel();
+                let sent = self.orders.send(Order::Measure(measured));
+                sent.map_err(|_| SandboxGone)?;
+                answer.await.map_err(|_| SandboxGone)?
+            }
+        };
         Ok(Measurement {
             cpu: Duration::from_micros(measured.cpu_micros),
             resident_bytes: measured.resident_bytes,
@@ -257,38 +244,39 @@ impl Drop for Sandbox {
 }
 
 /// Starts the launcher, in a process group of its own: an interrupt of the terminal is its host's to handle.
-///
-/// Returns the connection to it, one through which it hands over ports, and itself.
-fn launch(
-    config: &SandboxConfig,
-) -> std::io::Result<(UnixStream, std::os::unix::net::UnixStream, Child)> {
+fn launch(config: &SandboxConfig) -> std::io::Result<(UnixStream, Child)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-    let (ports, handed) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let mut launcher = tokio::process::Command::from(config.program.launcher());
     let launcher = launcher
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::from(OwnedFd::from(handed)))
+        .stdout(Stdio::null())
         .process_group(0)
         .spawn()?;
-    Ok((UnixStream::from_std(ours)?, ports, launcher))
+    Ok((UnixStream::from_std(ours)?, launcher))
+}
+
+/// A connection to an agent over a stream of bytes.
+pub(crate) fn connect(stream: UnixStream) -> Connection {
+    Framed::new(stream, HostFrames::default())
+}
+
+/// Serves orders for what is at the other end of a connection.
+pub(crate) fn attend(connection: Connection) -> mpsc::UnboundedSender<Order> {
+    let (orders, received) = mpsc::unbounded_channel();
+    tokio::spawn(host::serve(connection, received));
+    orders
 }
 
 /// Tells the launcher what to build, and waits until the agent is there.
-async fn greet(
-    connection: &mut Connection,
-    config: &SandboxConfig,
-    network: &Network,
-) -> Result<(), SandboxError> {
+async fn greet(connection: &mut Connection, config: &SandboxConfig) -> Result<(), SandboxError> {
     let mute = |source| SandboxError::Mute {
         program: config.program.path().to_owned(),
         source,
     };
     let setup = ToAgent {
-        request: Some(Request::Setup(
-            wire::Setup::from(config).in_network(network),
-        )),
+        request: Some(Request::Setup(config.into())),
     };
     connection
         .send(setup)

@@ -26,7 +26,7 @@ const UNPRIVILEGED: u32 = 1_900_000_000;
 /// Whether this process is the machine's root, and a sandbox that it starts is therefore another user's.
 ///
 /// Who is root in a user namespace only, in a rootless container say, is an ordinary user outside already.
-pub(super) fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let is_outside = |map: String| maps_root_to_root(&map);
     geteuid().is_root() && fs::read_to_string("/proc/self/uid_map").is_ok_and(is_outside)
 }
@@ -75,7 +75,7 @@ fn adopt_recursively(path: &Path) -> Result<()> {
 }
 
 /// Turns root into the user that its sandboxes run as, for good.
-pub(super) fn become_unprivileged() -> rustix::io::Result<()> {
+pub(crate) fn become_unprivileged() -> rustix::io::Result<()> {
     set_thread_groups(&[])?;
     set_thread_res_gid(gid(), gid(), gid())?;
     set_thread_res_uid(uid(), uid(), uid())?;
@@ -83,21 +83,50 @@ pub(super) fn become_unprivileged() -> rustix::io::Result<()> {
     set_dumpable_behavior(DumpableBehavior::Dumpable)
 }
 
-/// Gives up every capability, and every way to get one again, for this process and all its children.
-pub(super) fn drop_capabilities() -> rustix::io::Result<()> {
+/// Which capabilities are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// None at all.
+    Nothing,
+    /// Those that make the root of a virtual machine the master of its image's files, whosever they are, and of its
+    /// own processes, but not of its kernel.
+    OwnFiles,
+}
+
+impl Keep {
+    fn capabilities(self) -> CapabilitySet {
+        match self {
+            Self::Nothing => CapabilitySet::empty(),
+            Self::OwnFiles => {
+                CapabilitySet::CHOWN
+                    | CapabilitySet::DAC_OVERRIDE
+                    | CapabilitySet::FOWNER
+                    | CapabilitySet::FSETID
+                    | CapabilitySet::KILL
+                    | CapabilitySet::NET_BIND_SERVICE
+                    | CapabilitySet::SETGID
+                    | CapabilitySet::SETUID
+            }
+        }
+    }
+}
+
+/// Gives up every other capability, and every way to get one again, for this process and all its children.
+pub(super) fn drop_capabilities(keep: Keep) -> rustix::io::Result<()> {
+    let kept = keep.capabilities();
     clear_ambient_capability_set()?;
-    for capability in CapabilitySet::all().iter() {
+    for capability in CapabilitySet::all().difference(kept).iter() {
         // The kernel may know fewer than this program does.
         if capability_is_in_bounding_set(capability).unwrap_or(false) {
             remove_capability_from_bounding_set(capability)?;
         }
     }
-    let none = CapabilitySets {
-        effective: CapabilitySet::empty(),
-        permitted: CapabilitySet::empty(),
+    let left = CapabilitySets {
+        effective: kept,
+        permitted: kept,
         inheritable: CapabilitySet::empty(),
     };
-    set_capabilities(None, none)?;
+    set_capabilities(None, left)?;
     set_no_new_privs(true)
 }
 

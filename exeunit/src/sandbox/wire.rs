@@ -7,6 +7,7 @@
 //! ```text
 //! host                              agent
 //!  Setup                     ─▶       only to a launcher, which builds the sandbox
+//!  Boot                      ─▶       only to process 1 of a virtual machine, which does the same there
 //!                            ◀─      Ready | Unable
 //!  Run {id, …, window}       ─▶
 //!                            ◀─      Started {id} | Refused {id, …}
@@ -30,7 +31,7 @@ pub(crate) type AgentFrames = Frames<FromAgent, ToAgent>;
 /// A message of the host.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ToAgent {
-    #[prost(oneof = "Request", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "Request", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub(crate) request: Option<Request>,
 }
 
@@ -48,6 +49,8 @@ pub(crate) enum Request {
     Release(Release),
     #[prost(message, tag = "6")]
     Measure(Measure),
+    #[prost(message, tag = "7")]
+    Boot(Boot),
 }
 
 /// What the sandbox is to be made of. Paths are the host's, as bytes.
@@ -66,25 +69,6 @@ pub(crate) struct Setup {
     pub(crate) volumes: Vec<Volume>,
     #[prost(string, tag = "5")]
     pub(crate) hostname: String,
-    /// Addresses by name, for `/etc/hosts`.
-    #[prost(btree_map = "string, string", tag = "6")]
-    pub(crate) hosts: BTreeMap<String, String>,
-    #[prost(message, repeated, tag = "7")]
-    pub(crate) interfaces: Vec<Interface>,
-}
-
-/// A network interface.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Interface {
-    /// Its hardware address, of six bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    pub(crate) mac: Vec<u8>,
-    /// Its IPv4 address, as a number.
-    #[prost(uint32, tag = "2")]
-    pub(crate) address: u32,
-    /// How many leading bits of it are the network's.
-    #[prost(uint32, tag = "3")]
-    pub(crate) prefix: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -95,6 +79,25 @@ pub(crate) struct Volume {
     /// Where it is in the sandbox.
     #[prost(string, tag = "2")]
     pub(crate) path: String,
+}
+
+/// What a virtual machine is to make of its devices.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Boot {
+    /// Whether its first disk is an image; the root folder is empty otherwise.
+    #[prost(bool, tag = "1")]
+    pub(crate) has_image: bool,
+    /// Whether its next disk is the scratch space, which is in memory otherwise.
+    #[prost(bool, tag = "2")]
+    pub(crate) has_disk: bool,
+    /// The size of the scratch space in memory.
+    #[prost(uint64, tag = "3")]
+    pub(crate) scratch_bytes: u64,
+    /// Paths of folders that are empty at first.
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) volumes: Vec<String>,
+    #[prost(string, tag = "5")]
+    pub(crate) hostname: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

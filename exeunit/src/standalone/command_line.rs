@@ -14,6 +14,10 @@ pub(super) struct CommandLine {
     #[arg(long = "in", value_enum, default_value = "sandbox")]
     pub(super) place: PlaceKind,
 
+    /// The folder of the kernel for virtual machines, which `kiln vm setup` fills
+    #[arg(long, value_name = "FOLDER", env = "KILN_VM")]
+    pub(super) vm_folder: Option<PathBuf>,
+
     #[command(flatten)]
     pub(super) common: Common,
 
@@ -26,6 +30,8 @@ pub(super) struct CommandLine {
 pub(super) enum PlaceKind {
     /// Namespaces of the host's kernel
     Sandbox,
+    /// A virtual machine
+    Vm,
 }
 
 #[derive(Debug, Args)]

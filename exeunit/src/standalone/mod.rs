@@ -26,13 +26,16 @@ use self::{
     serve::{ServeError, serve},
 };
 use crate::{
+    Program,
     cause::in_one_line,
     image::{self, ImageError},
-    runtime::{self, Deployed, SelfTestError, VolumeError},
+    runtime::{self, Deployed, MachineRuntimeConfig, SelfTestError, VolumeError},
 };
 
 /// What commands may write outside of volumes if nobody says, in bytes.
 const SCRATCH: u64 = 1 << 30;
+/// The memory of a virtual machine if nobody says, in bytes.
+const MEMORY: u64 = 512 << 20;
 const GIB: f64 = (1u64 << 30) as f64;
 const HOSTNAME: &str = "kiln";
 
@@ -58,6 +61,8 @@ enum RuntimeError {
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(transparent)]
+    Open(#[from] gvmi::OpenError),
+    #[error(transparent)]
     Volume(#[from] VolumeError),
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -72,17 +77,22 @@ enum RuntimeError {
 }
 
 fn run(command_line: CommandLine) -> Result<(), RuntimeError> {
-    let CommandLine {
-        place,
-        common,
-        mode,
-    } = command_line;
-    match (mode, place) {
-        (Mode::Deploy { .. }, _) => deploy(common),
-        (Mode::Start { .. }, place) => start(place, &common),
+    match (&command_line.mode, command_line.place) {
+        (Mode::Deploy { .. }, _) => deploy(command_line),
+        (Mode::Start { .. }, _) => start(&command_line),
         (Mode::Test, PlaceKind::Sandbox) => Ok(runtime::test_sandbox()?),
+        (Mode::Test, PlaceKind::Vm) => {
+            if let Some(warning) = runtime::test_machine(command_line.vm_folder.as_deref())? {
+                eprintln!("kiln-runtime: {warning}");
+            }
+            Ok(())
+        }
         (Mode::OfferTemplate, PlaceKind::Sandbox) => {
             println!("{}", runtime::sandbox_template());
+            Ok(())
+        }
+        (Mode::OfferTemplate, PlaceKind::Vm) => {
+            println!("{}", runtime::machine_template());
             Ok(())
         }
     }
@@ -97,7 +107,8 @@ fn work(common: &Common) -> Result<PathBuf, RuntimeError> {
     })
 }
 
-fn deploy(common: Common) -> Result<(), RuntimeError> {
+fn deploy(command_line: CommandLine) -> Result<(), RuntimeError> {
+    let CommandLine { place, common, .. } = command_line;
     let work = work(&common)?;
     let package = common.task_package.as_deref();
     let package = package.ok_or(RuntimeError::Missing("--task-package"))?;
@@ -105,7 +116,10 @@ fn deploy(common: Common) -> Result<(), RuntimeError> {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let mut image = image::unpack_beside(package, cache)?;
+    let mut image = match place {
+        PlaceKind::Sandbox => image::unpack_beside(package, cache)?,
+        PlaceKind::Vm => runtime::open_image(package)?,
+    };
     let wanted = common.volume_override.unwrap_or_default().0.into_keys();
     let volumes = wanted.map(|path| (path, Default::default()));
     image.configuration.volumes.extend(volumes);
@@ -115,8 +129,10 @@ fn deploy(common: Common) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-fn start(kind: PlaceKind, common: &Common) -> Result<(), RuntimeError> {
-    let record = Record::read(&work(common)?)?;
+fn start(command_line: &CommandLine) -> Result<(), RuntimeError> {
+    let common = &command_line.common;
+    let work = work(common)?;
+    let record = Record::read(&work)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -124,20 +140,44 @@ fn start(kind: PlaceKind, common: &Common) -> Result<(), RuntimeError> {
     let served = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(RuntimeError::Tokio)?;
         let hostname = record.hostname.clone().unwrap_or(HOSTNAME.to_owned());
-        let place = match kind {
-            PlaceKind::Sandbox => Place::sandbox(record.deployed(), hostname, scratch(common)),
+        let deployed = record.deployed();
+        let place = match command_line.place {
+            PlaceKind::Sandbox => Place::sandbox(deployed, hostname, scratch(common)).await?,
+            PlaceKind::Vm => {
+                let config = machine(command_line, work.clone(), hostname)?;
+                Place::machine(deployed, &config).await?
+            }
         };
-        let place = place.await?;
         let served = tokio::select! {
             served = serve(&place, tokio::io::stdin(), tokio::io::stdout()) => served,
             _ = terminate.recv() => Ok(()),
         };
         place.stop().await;
+        runtime::remove_disk(&work);
         Ok(served?)
     });
     // A thread that still reads the standard input is not waited for.
     runtime.shutdown_background();
     served
+}
+
+fn machine(
+    command_line: &CommandLine,
+    work: PathBuf,
+    hostname: String,
+) -> Result<MachineRuntimeConfig, RuntimeError> {
+    let common = &command_line.common;
+    let bytes = |gib: Option<f64>| gib.map(|gib| (gib * GIB) as u64);
+    Ok(MachineRuntimeConfig {
+        program: Program::this().map_err(PlaceError::from)?,
+        parts: command_line.vm_folder.clone(),
+        work,
+        task_package: None,
+        hostname,
+        memory_bytes: bytes(common.mem_gib).unwrap_or(MEMORY),
+        processors: common.cpu_cores.unwrap_or(1),
+        storage_bytes: bytes(common.storage_gib),
+    })
 }
 
 /// What may be written outside of volumes: it is in memory, so that neither limit may be exceeded by it.

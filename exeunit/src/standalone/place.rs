@@ -2,9 +2,11 @@
 
 use crate::{
     Program,
+    activity::Failure,
     program::NotEntered,
-    runtime::{Deployed, protocol::RunProcess},
+    runtime::{Deployed, MachineRuntimeConfig, boot_machine, protocol::RunProcess},
     sandbox::{Command, Monitor, Process, RunError, Sandbox, SandboxError},
+    vm::Machine,
 };
 
 /// Why there is no place.
@@ -14,12 +16,19 @@ pub(super) enum PlaceError {
     Program(#[from] NotEntered),
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    #[error("{}", .0.message)]
+    Machine(Failure),
 }
 
 /// A deployment at work.
 pub(super) struct Place {
     deployed: Deployed,
-    sandbox: Sandbox,
+    kind: Kind,
+}
+
+enum Kind {
+    Sandbox(Sandbox),
+    Machine(Box<Machine>),
 }
 
 impl Place {
@@ -30,12 +39,26 @@ impl Place {
         scratch_bytes: u64,
     ) -> Result<Self, PlaceError> {
         let config = deployed.sandbox(Program::this()?, hostname, scratch_bytes);
-        let sandbox = Sandbox::start(config).await?;
-        Ok(Self { deployed, sandbox })
+        let kind = Kind::Sandbox(Sandbox::start(config).await?);
+        Ok(Self { deployed, kind })
+    }
+
+    /// Boots a virtual machine over a deployment.
+    pub(super) async fn machine(
+        deployed: Deployed,
+        config: &MachineRuntimeConfig,
+    ) -> Result<Self, PlaceError> {
+        let hostname = config.hostname.clone();
+        let machine = boot_machine(config, &deployed, hostname).await;
+        let kind = Kind::Machine(Box::new(machine.map_err(PlaceError::Machine)?));
+        Ok(Self { deployed, kind })
     }
 
     pub(super) fn monitor(&self) -> Monitor {
-        self.sandbox.monitor()
+        match &self.kind {
+            Kind::Sandbox(sandbox) => sandbox.monitor(),
+            Kind::Machine(machine) => machine.monitor(),
+        }
     }
 
     /// Starts a command; the first of its arguments is its name.
@@ -50,11 +73,17 @@ impl Place {
             env: self.deployed.environment(Default::default()),
             working_dir,
         };
-        self.sandbox.run(command).await
+        match &self.kind {
+            Kind::Sandbox(sandbox) => sandbox.run(command).await,
+            Kind::Machine(machine) => machine.run(command).await,
+        }
     }
 
     /// Ends it; when this returns, none of its processes is left.
     pub(super) async fn stop(self) {
-        self.sandbox.stop().await;
+        match self.kind {
+            Kind::Sandbox(sandbox) => sandbox.stop().await,
+            Kind::Machine(machine) => machine.stop().await,
+        }
     }
 }

@@ -4,13 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::network::SOCKET_VARIABLE;
-
 /// Runs a requestor's scripts.
 #[derive(Debug, Parser)]
 #[command(name = "exe-unit", version)]
 pub(super) struct CommandLine {
-    /// What runs commands: `sandbox`, namespaces of this kernel; or the path of a runtime program
+    /// What runs commands: `sandbox`, namespaces of this kernel; `vm`, a virtual machine; or the path of a runtime program
     #[arg(short, long, value_name = "RUNTIME", value_parser = parse_runtime)]
     pub(super) binary: RuntimeKind,
 
@@ -31,6 +29,10 @@ pub(super) struct CommandLine {
     #[arg(long)]
     pub(super) runtime_managed_image: bool,
 
+    /// The folder of the kernel for virtual machines, which `kiln vm setup` fills
+    #[arg(long, value_name = "FOLDER", env = "KILN_VM")]
+    pub(super) vm_folder: Option<PathBuf>,
+
     #[command(subcommand)]
     pub(super) mode: Mode,
 }
@@ -40,6 +42,8 @@ pub(super) struct CommandLine {
 pub(super) enum RuntimeKind {
     /// Namespaces of the host's kernel
     Sandbox,
+    /// A virtual machine
+    Vm,
     /// A program of somebody else's
     External(PathBuf),
 }
@@ -47,10 +51,12 @@ pub(super) enum RuntimeKind {
 fn parse_runtime(name: &str) -> Result<RuntimeKind, String> {
     match name {
         "sandbox" => Ok(RuntimeKind::Sandbox),
+        "vm" => Ok(RuntimeKind::Vm),
         path if path.contains('/') => Ok(RuntimeKind::External(PathBuf::from(path))),
-        _ => {
-            Err("there is `sandbox`; a runtime program is given by a path with a slash".to_owned())
-        }
+        _ => Err(
+            "there are `sandbox` and `vm`; a runtime program is given by a path with a slash"
+                .to_owned(),
+        ),
     }
 }
 
@@ -87,10 +93,6 @@ pub(super) struct ServiceBus {
     /// The socket of the bus, as unix:PATH
     #[arg(long, env = "GSB_URL", default_value = "unix:/tmp/yagna.sock", value_parser = parse_socket)]
     pub(super) gsb_url: PathBuf,
-
-    /// The socket of the node that carries networks between sandboxes; without it, none can be joined
-    #[arg(long, env = SOCKET_VARIABLE, value_name = "PATH")]
-    pub(super) network_socket: Option<PathBuf>,
 }
 
 fn parse_socket(url: &str) -> Result<PathBuf, String> {
@@ -137,7 +139,7 @@ mod tests {
             ("exe-unit service-bus 79ac /r -a a -w w -c c", "--binary"),
             (
                 "exe-unit -b wasmtime service-bus 79ac /r -a a -w w -c c",
-                "there is `sandbox`",
+                "there are `sandbox` and `vm`",
             ),
             ("exe-unit -b sandbox from-file script.json", "from-file"),
             (

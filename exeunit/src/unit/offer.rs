@@ -27,6 +27,7 @@ pub(super) enum OfferError {
 pub(super) fn print(command_line: &CommandLine) -> Result<(), OfferError> {
     let template = match &command_line.binary {
         RuntimeKind::Sandbox => runtime::sandbox_template(),
+        RuntimeKind::Vm => runtime::machine_template(),
         RuntimeKind::External(path) => external(path.clone(), &command_line.runtime_arguments)?,
     };
     println!("{}", with_ours(template));
@@ -37,6 +38,12 @@ pub(super) fn print(command_line: &CommandLine) -> Result<(), OfferError> {
 pub(super) fn test(command_line: &CommandLine) -> Result<(), OfferError> {
     match &command_line.binary {
         RuntimeKind::Sandbox => Ok(runtime::test_sandbox()?),
+        RuntimeKind::Vm => {
+            if let Some(warning) = runtime::test_machine(command_line.vm_folder.as_deref())? {
+                eprintln!("exe-unit: {warning}");
+            }
+            Ok(())
+        }
         RuntimeKind::External(path) => {
             let path = path.clone();
             let said = say(&path, &command_line.runtime_arguments, "test");

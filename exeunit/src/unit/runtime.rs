@@ -7,12 +7,15 @@ use crate::{
     image::Images,
     program::NotEntered,
     runtime::{
-        ExternalConfig, ExternalRuntime, Hardware, Runtime, SandboxRuntime, SandboxRuntimeConfig,
+        ExternalConfig, ExternalRuntime, Hardware, MachineRuntime, MachineRuntimeConfig, Runtime,
+        SandboxRuntime, SandboxRuntimeConfig,
     },
 };
 
 /// The scratch space of a sandbox if the agreement does not limit it, in bytes.
 const SCRATCH: u64 = 1 << 30;
+/// The memory of a virtual machine if the agreement does not say, in bytes.
+const MEMORY: u64 = 512 << 20;
 /// How much of the activity's id is the sandbox's host name: as much as containers are used to.
 const HOSTNAME: usize = 12;
 const GIB: f64 = (1u64 << 30) as f64;
@@ -26,6 +29,19 @@ pub(super) fn choose(
 ) -> Result<Box<dyn Runtime>, NotEntered> {
     Ok(match &command_line.binary {
         RuntimeKind::Sandbox => Box::new(sandbox(settings, agreement, images)?),
+        RuntimeKind::Vm => {
+            let config = MachineRuntimeConfig {
+                program: Program::this()?,
+                parts: command_line.vm_folder.clone(),
+                work: settings.work_dir.clone(),
+                task_package: agreement.task_package.clone(),
+                hostname: hostname(settings),
+                memory_bytes: agreement.memory_bytes.unwrap_or(MEMORY),
+                processors: agreement.cpu_threads.unwrap_or(1),
+                storage_bytes: agreement.storage_bytes,
+            };
+            Box::new(MachineRuntime::new(config, images))
+        }
         RuntimeKind::External(path) => {
             let gib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / GIB);
             let hardware = Hardware {
@@ -47,6 +63,10 @@ pub(super) fn choose(
     })
 }
 
+fn hostname(settings: &ServiceBus) -> String {
+    settings.activity_id.chars().take(HOSTNAME).collect()
+}
+
 fn sandbox(
     settings: &ServiceBus,
     agreement: &Agreement,
@@ -58,9 +78,7 @@ fn sandbox(
         program: Program::this()?,
         work: settings.work_dir.clone(),
         task_package: agreement.task_package.clone(),
-        hostname: settings.activity_id.chars().take(HOSTNAME).collect(),
-        activity_id: settings.activity_id.clone(),
-        network_socket: settings.network_socket.clone(),
+        hostname: hostname(settings),
         scratch_bytes: limits.into_iter().flatten().min().unwrap_or(SCRATCH),
     };
     Ok(SandboxRuntime::new(config, images))

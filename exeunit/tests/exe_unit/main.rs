@@ -4,6 +4,7 @@ mod deploy;
 mod ends;
 mod external;
 mod fixture;
+mod machine;
 mod node;
 #[path = "../processes/mod.rs"]
 mod processes;

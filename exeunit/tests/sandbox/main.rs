@@ -3,7 +3,6 @@
 mod ends;
 mod fixture;
 mod isolation;
-mod network;
 mod output;
 #[path = "../processes/mod.rs"]
 mod processes;

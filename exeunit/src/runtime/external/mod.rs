@@ -35,7 +35,7 @@ use crate::{
     image::Images,
     sandbox::{self, Monitor, Process, RunError, SandboxGone, wire},
     script::Deployment,
-    tied::Tied,
+    tied::{Call, Tied},
     transfer::Volumes,
 };
 
@@ -137,7 +137,11 @@ impl ExternalRuntime {
 
     fn spawn(&self, line: &[OsString], stderr: Stdio) -> Result<Tied, Failure> {
         let work = &self.config.work;
-        let spawned = Tied::spawn(&self.config.program, line, |command| {
+        let call = Call {
+            line: line.to_vec(),
+            ..Default::default()
+        };
+        let spawned = Tied::spawn(&self.config.program, &call, |command| {
             command
                 .current_dir(work)
                 .stdin(Stdio::piped())

@@ -1,14 +1,13 @@
 //! The agent's end of the stream to its host, which never blocks it.
 
 use std::{
+    fs::File,
     io::{self, ErrorKind, Read, Write},
-    os::{
-        fd::{AsFd, BorrowedFd},
-        unix::net::UnixStream,
-    },
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use prost::bytes::{Buf, BytesMut};
+use rustix::fs::{OFlags, fcntl_setfl};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::sandbox::wire::{AgentFrames, FromAgent, Report, Request};
@@ -16,9 +15,9 @@ use crate::sandbox::wire::{AgentFrames, FromAgent, Report, Request};
 /// How much is read at once.
 const PIECE: usize = 16 << 10;
 
-/// A connection that is read and written as far as it goes, and not further.
-pub(super) struct Link {
-    socket: UnixStream,
+/// A connection, a socket or a port of a virtual machine, that is read and written as far as it goes, and not further.
+pub(in crate::sandbox) struct Link {
+    stream: File,
     frames: AgentFrames,
     received: BytesMut,
     /// Bounded by what the host lets commands send: see [`wire`](crate::sandbox::wire).
@@ -26,10 +25,10 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
+    pub(in crate::sandbox) fn new(stream: OwnedFd) -> io::Result<Self> {
+        fcntl_setfl(&stream, OFlags::NONBLOCK)?;
         Ok(Self {
-            socket,
+            stream: stream.into(),
             frames: AgentFrames::default(),
             received: BytesMut::new(),
             unsent: BytesMut::new(),
@@ -37,10 +36,10 @@ impl Link {
     }
 
     /// Takes in what has arrived. False if the host has hung up.
-    pub(super) fn receive(&mut self) -> io::Result<bool> {
+    pub(in crate::sandbox) fn receive(&mut self) -> io::Result<bool> {
         let mut piece = [0; PIECE];
         loop {
-            match self.socket.read(&mut piece) {
+            match self.stream.read(&mut piece) {
                 Ok(0) => return Ok(false),
                 Ok(length) => self.received.extend_from_slice(&piece[..length]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
@@ -51,7 +50,7 @@ impl Link {
     }
 
     /// The next message that is here as a whole.
-    pub(super) fn next(&mut self) -> io::Result<Option<Request>> {
+    pub(in crate::sandbox) fn next(&mut self) -> io::Result<Option<Request>> {
         let message = self
             .frames
             .decode(&mut self.received)
@@ -60,7 +59,7 @@ impl Link {
     }
 
     /// Queues a report.
-    pub(super) fn send(&mut self, report: Report) {
+    pub(in crate::sandbox) fn send(&mut self, report: Report) {
         let report = FromAgent {
             report: Some(report),
         };
@@ -70,9 +69,9 @@ impl Link {
     }
 
     /// Writes what is queued as far as the host takes it.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(in crate::sandbox) fn flush(&mut self) -> io::Result<()> {
         while self.has_unsent() {
-            match self.socket.write(&self.unsent) {
+            match self.stream.write(&self.unsent) {
                 Ok(length) => self.unsent.advance(length),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -82,13 +81,13 @@ impl Link {
         Ok(())
     }
 
-    pub(super) fn has_unsent(&self) -> bool {
+    pub(in crate::sandbox) fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
 }
 
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.stream.as_fd()
     }
 }

@@ -26,18 +26,20 @@ use rustix::{
     },
 };
 
-use self::{command::Command, link::Link};
+use self::command::Command;
+pub(super) use self::link::Link;
 use super::{
     launch::take_stdin,
     mounts::{self, MountError},
-    privilege, seccomp,
+    privilege::{self, Keep},
+    seccomp,
     wire::{Ready, Refused, Report, Request, Run, Started, Unable},
 };
 use crate::cause::in_one_line;
 
 /// What a program does that is started as an agent: the code that it exits with.
 pub(crate) fn main() -> u8 {
-    let Ok(mut link) = take_stdin().and_then(Link::new) else {
+    let Ok(mut link) = take_stdin().and_then(|host| Link::new(host.into())) else {
         return 1;
     };
     let served = match settle() {
@@ -52,6 +54,24 @@ pub(crate) fn main() -> u8 {
                 forbidden: false,
             }));
             link.flush()
+        }
+    };
+    served.map_or(1, |()| 0)
+}
+
+/// What process 1 of a virtual machine goes on with: the code that it exits with.
+pub(super) fn become_agent_of_machine(mut link: Link) -> u8 {
+    let settled = watch_children()
+        .map_err(SettleError::Children)
+        .and_then(|ended_processes| lock(Keep::OwnFiles).map(|()| ended_processes));
+    let served = match settled {
+        Ok(ended_processes) => {
+            link.send(Report::Ready(Ready {}));
+            Agent::new(link, ended_processes).serve()
+        }
+        Err(error) => {
+            eprintln!("{}", in_one_line(&error));
+            return 1;
         }
     };
     served.map_or(1, |()| 0)
@@ -77,11 +97,17 @@ fn settle() -> Result<UnixStream, SettleError> {
     mounts::mount_processes()?;
     mounts::leave_host()?;
     let ended_processes = watch_children().map_err(SettleError::Children)?;
-    // No process of the sandbox may look into this one, which holds the socket to the host, or reach its program's file.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(SettleError::Privilege)?;
-    privilege::drop_capabilities().map_err(SettleError::Privilege)?;
-    seccomp::apply()?;
+    lock(Keep::Nothing)?;
     Ok(ended_processes)
+}
+
+/// Gives up, for this process and all its children, what they have no use for.
+fn lock(keep: Keep) -> Result<(), SettleError> {
+    // No process of the sandbox may look into this one, which holds the way to the host, or reach its program's file.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(SettleError::Privilege)?;
+    privilege::drop_capabilities(keep).map_err(SettleError::Privilege)?;
+    seccomp::apply()?;
+    Ok(())
 }
 
 fn watch_children() -> io::Result<UnixStream> {
@@ -167,8 +193,8 @@ impl Agent {
             commands.iter_mut().position(|command| command.id() == id)
         };
         match request {
-            // Only the launcher, long before, has a use for it.
-            Request::Setup(_) => {}
+            // Only who has built all this, long before, has a use for them.
+            Request::Setup(_) | Request::Boot(_) => {}
             Request::Run(run) => self.start(&run),
             Request::Credit(credit) => {
                 if let Some(at) = find(&mut self.commands, credit.id) {

@@ -1,0 +1,187 @@
+//! The runtime behind a kernel of its own: an image as the disk of a virtual machine.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::{
+    Outlet, Run, Runtime,
+    deployment::{self, Deployed},
+    out_of_order,
+};
+use crate::{
+    Program,
+    activity::Failure,
+    image::{Image, Images},
+    sandbox::{Command, Monitor, Process, RunError, SandboxGone},
+    script::Deployment,
+    transfer::Volumes,
+    vm::{self, Machine, MachineConfig, Parts, create_disk},
+};
+
+/// The name of the disk for what is written, in the work folder.
+const SCRATCH: &str = "scratch.img";
+/// The least that a disk has room for, in bytes.
+const LEAST_DISK: u64 = 16 << 20;
+
+/// What a runtime in virtual machines is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct MachineRuntimeConfig {
+    /// What becomes the warden of QEMU.
+    pub(crate) program: Program,
+    /// The folder of the kernel; the usual one by default.
+    pub(crate) parts: Option<PathBuf>,
+    /// The folder that the disk is created in.
+    pub(crate) work: PathBuf,
+    /// Where the agreement says that the image is.
+    pub(crate) task_package: Option<String>,
+    /// The machine's host name, if a deployment does not say.
+    pub(crate) hostname: String,
+    pub(crate) memory_bytes: u64,
+    pub(crate) processors: u64,
+    /// The size of the disk; in memory without one.
+    pub(crate) storage_bytes: Option<u64>,
+}
+
+/// Runs commands in a virtual machine.
+#[derive(Debug)]
+pub(crate) struct MachineRuntime {
+    config: MachineRuntimeConfig,
+    images: Images,
+    /// None before `deploy`. The image's tree is its file.
+    deployed: Option<Deployed>,
+    hostname: Option<String>,
+    /// None before `start`.
+    machine: Option<Machine>,
+    monitor: watch::Sender<Option<Monitor>>,
+}
+
+impl MachineRuntime {
+    pub(crate) fn new(config: MachineRuntimeConfig, images: Images) -> Self {
+        Self {
+            config,
+            images,
+            deployed: None,
+            hostname: None,
+            machine: None,
+            monitor: watch::Sender::new(None),
+        }
+    }
+}
+
+/// Boots a machine over a deployment whose image is a file.
+pub(crate) async fn boot(
+    config: &MachineRuntimeConfig,
+    deployed: &Deployed,
+    hostname: String,
+) -> Result<Machine, Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::of(error);
+    let parts = Parts::find(config.parts.as_deref()).map_err(|error| failed(&error))?;
+    let choice = vm::choose(&config.program, &parts).await;
+    if let Some(warning) = choice.warning() {
+        tracing::warn!("{warning}");
+    }
+    let scratch = match config.storage_bytes {
+        Some(bytes) => {
+            let path = config.work.join(SCRATCH);
+            let created = create_disk(&path, bytes.max(LEAST_DISK)).await;
+            created.map_err(|error| failed(&error))?;
+            Some(path)
+        }
+        None => None,
+    };
+    let volumes = deployed.volumes.0.iter();
+    let machine = Machine::boot(MachineConfig {
+        program: config.program.clone(),
+        parts,
+        accelerator: choice.accelerator,
+        image: Some(deployed.image.tree.clone()),
+        scratch,
+        memory_mib: config.memory_bytes >> 20,
+        processors: config.processors,
+        volumes: volumes.map(|volume| volume.path.clone()).collect(),
+        hostname,
+        console: config.work.join("logs/console.log"),
+        patience: vm::PATIENCE,
+    });
+    machine.await.map_err(|error| failed(&error))
+}
+
+/// Reads what an image says of itself.
+pub(crate) fn open(file: &Path) -> Result<Image, gvmi::OpenError> {
+    let image = gvmi::Image::open(file)?;
+    Ok(Image {
+        tree: file.to_owned(),
+        configuration: image.configuration().clone(),
+    })
+}
+
+/// Removes the disk that a machine has left in its work folder.
+pub(crate) fn remove_disk(work: &Path) {
+    if let Err(error) = fs::remove_file(work.join(SCRATCH))
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, "cannot remove the disk of a machine");
+    }
+}
+
+#[async_trait]
+impl Runtime for MachineRuntime {
+    async fn deploy(&mut self, deployment: Deployment, _: &Outlet<'_>) -> Result<String, Failure> {
+        let package = self.config.task_package.as_deref();
+        let package = package.ok_or_else(|| Failure::of(&crate::image::ImageError::Unnamed))?;
+        let file = self.images.file(package).await;
+        let image = open(&file.map_err(|error| Failure::of(&error))?);
+        let image = image.map_err(|error| Failure::of(&error))?;
+        let deployed = Deployed::create(image, &self.config.work);
+        let deployed = deployed.map_err(|error| Failure::of(&error))?;
+        let answer = deployed.answer();
+        self.deployed = Some(deployed);
+        self.hostname = deployment.hostname;
+        Ok(answer)
+    }
+
+    async fn start(&mut self, _: Vec<String>, _: &Outlet<'_>) -> Result<(), Failure> {
+        let deployed = self.deployed.as_ref().ok_or_else(out_of_order)?;
+        let hostname = self.hostname.as_ref().unwrap_or(&self.config.hostname);
+        let machine = boot(&self.config, deployed, hostname.clone()).await?;
+        self.monitor.send_replace(Some(machine.monitor()));
+        self.machine = Some(machine);
+        Ok(())
+    }
+
+    async fn run(&self, run: Run) -> Result<Process, RunError> {
+        let (Some(deployed), Some(machine)) = (&self.deployed, &self.machine) else {
+            return Err(SandboxGone.into());
+        };
+        let command = Command {
+            program: run.program,
+            args: run.args,
+            env: deployed.environment(run.env),
+            working_dir: deployed.working_dir(),
+        };
+        machine.run(command).await
+    }
+
+    fn volumes(&self) -> Option<&Volumes> {
+        self.deployed.as_ref().map(|deployed| &deployed.volumes)
+    }
+
+    fn monitor(&self) -> watch::Receiver<Option<Monitor>> {
+        self.monitor.subscribe()
+    }
+
+    async fn clear(&mut self) {
+        self.monitor.send_replace(None);
+        if let Some(machine) = self.machine.take() {
+            machine.stop().await;
+        }
+        self.deployed = None;
+        remove_disk(&self.config.work);
+        deployment::remove_volumes(&self.config.work).await;
+    }
+}

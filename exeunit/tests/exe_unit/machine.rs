@@ -1,0 +1,238 @@
+//! Commands in a virtual machine, emulated where the processor cannot be used.
+//!
+//! These tests need QEMU and the folder that `kiln vm setup` fills; without them they say so, and show nothing.
+
+use std::fs;
+
+use exeunit::vm::Parts;
+use rustix::process::{Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    ends::{assert_all_end, descendants, exit_code, pid},
+    fixture::{Files, Image, Setup, Unit, messages, sh},
+    processes::Watched,
+};
+
+const OURS: &str = env!("CARGO_BIN_EXE_kiln-runtime");
+
+/// The folder of the parts of virtual machines, if they are all there.
+fn parts() -> Option<String> {
+    match Parts::find(None) {
+        Ok(parts) => Some(parts.folder.to_str().expect("UTF-8").to_owned()),
+        Err(error) => {
+            eprintln!("\n!!! NOT TESTED: no virtual machine can be started here: {error}\n");
+            None
+        }
+    }
+}
+
+fn unit(runtime: &[&str]) -> (Unit, Files, TempDir) {
+    let (files, cache) = (Files::default(), tempfile::tempdir().expect("a folder"));
+    let image = Image::build();
+    let unit = Unit::start_with(
+        runtime,
+        Setup {
+            task_package: Some(image.package(&files.publish("image", image.content.clone()))),
+            cache: cache.path().to_owned(),
+            files: files.clone(),
+            deaf: false,
+        },
+    );
+    (unit, files, cache)
+}
+
+/// Runs a script to its end, however slow the machine.
+async fn run(unit: &Unit, script: Value) -> Vec<(String, String)> {
+    let batch_id = unit.exec(script).await;
+    let results = unit.results(&batch_id, 300.0, None).await.expect("results");
+    let messages = messages(&results);
+    let stdout = results.iter().map(|result| match json!(result.stdout) {
+        Value::String(text) => text,
+        _ => String::new(),
+    });
+    messages.into_iter().zip(stdout).collect()
+}
+
+fn texts(results: &[(String, String)]) -> Vec<(&str, &str)> {
+    results
+        .iter()
+        .map(|(message, stdout)| (message.as_str(), stdout.as_str()))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_script_runs_behind_a_kernel_of_its_own() {
+    let Some(folder) = parts() else { return };
+    let (mut unit, _files, _cache) = unit(&["-b", "vm", "--vm-folder", &folder]);
+    let results = run(
+        &unit,
+        json!([
+            {"deploy": {"hostname": "guest"}},
+            {"start": {}},
+            sh("cat /proc/sys/kernel/hostname; echo $COLOUR; cat /proc/self/mounts"),
+            sh("mkfifo pipe; (cat pipe > got; echo done >> got) > /dev/null 2>&1 &"),
+            sh("echo word > pipe; while ! [ \"$(cat got)\" = \"word\ndone\" ]; do :; done; cat got"),
+            sh("head -c 3000000 /dev/zero"),
+            sh("echo x > /bin/new; cat /bin/new; ls /dev; cat /proc/self/status"),
+            sh("exit 7"),
+        ]),
+    )
+    .await;
+    let [
+        _,
+        _,
+        (_, kernel),
+        (_, daemon),
+        (_, next),
+        (_, zeros),
+        (_, own),
+        last,
+    ] = &texts(&results)[..]
+    else {
+        panic!("{results:?}");
+    };
+    assert!(
+        kernel.starts_with("guest\ngreen\noverlay / overlay"),
+        "{kernel}"
+    );
+    assert!(
+        kernel.contains("/golem/in ext4"),
+        "the disk has the agreed size: {kernel}"
+    );
+    assert_eq!((*daemon, *next), ("", "word\ndone\n"));
+    assert_eq!(zeros.len(), 3_000_000);
+    assert!(own.starts_with("x\nfd\nfull\nnull\nrandom\nshm\n"), "{own}");
+    assert!(
+        own.contains("NoNewPrivs:\t1") && own.contains("Seccomp:\t2"),
+        "{own}"
+    );
+    assert_eq!(last.0, "ExeScript command exited with code 7");
+
+    // What it uses is measured from outside.
+    while let Some(usage) = unit.node.usage.recv().await {
+        let usage = usage.current_usage.expect("a vector");
+        if usage[0] > 0.1 && usage[2] > 0.01 {
+            break;
+        }
+    }
+    let results = run(
+        &unit,
+        json!([{"terminate": {}}, {"deploy": {}}, {"start": {}}, sh("cat /bin/new")]),
+    )
+    .await;
+    let (message, _) = texts(&results)[3];
+    assert_eq!(
+        message, "ExeScript command exited with code 1",
+        "nothing is left of the machine before"
+    );
+    let processes = watch(&unit);
+    kill_process(pid(&unit), Signal::TERM).expect("it lives");
+    assert_eq!(exit_code(&mut unit).await, Some(0));
+    assert_all_end(&processes);
+    let left = fs::read_dir(unit.work()).expect("a folder").flatten();
+    assert_eq!(
+        left.map(|entry| entry.file_name()).collect::<Vec<_>>(),
+        ["logs"]
+    );
+}
+
+/// The warden, and QEMU.
+fn watch(unit: &Unit) -> Vec<Watched> {
+    let processes = descendants(pid(unit));
+    assert!(processes.len() >= 2, "{processes:?}");
+    processes.into_iter().map(Watched::new).collect()
+}
+
+#[tokio::test]
+async fn nothing_is_left_whoever_is_killed_and_whenever() {
+    let Some(folder) = parts() else { return };
+    for (runs, killed) in [
+        (false, None),
+        (true, None),
+        (false, Some(1)),
+        (true, Some(0)),
+        (true, Some(1)),
+    ] {
+        let (mut unit, _files, _cache) = unit(&["-b", "vm", "--vm-folder", &folder]);
+        let deployed = run(&unit, json!([{"deploy": {}}])).await;
+        assert_eq!(texts(&deployed)[0].0, "Ok");
+        let batch_id = if runs {
+            let started = run(&unit, json!([{"start": {}}])).await;
+            assert_eq!(texts(&started)[0].0, "Ok");
+            unit.exec(json!([sh("sleep 1000")])).await
+        } else {
+            let batch_id = unit.exec(json!([{"start": {}}])).await;
+            // QEMU is there long before its machine has started.
+            while descendants(pid(&unit)).len() < 2 {
+                tokio::task::yield_now().await;
+            }
+            batch_id
+        };
+        let processes = watch(&unit);
+        match killed {
+            None => {
+                kill_process(pid(&unit), Signal::KILL).expect("it lives");
+                assert_eq!(exit_code(&mut unit).await, None);
+            }
+            Some(number) => {
+                processes[number].kill();
+                let results = unit.results(&batch_id, 300.0, None).await.expect("results");
+                assert_ne!(messages(&results), ["Ok"]);
+                kill_process(pid(&unit), Signal::TERM).expect("it is there, or ends");
+                exit_code(&mut unit).await;
+                let left = fs::read_dir(unit.work()).expect("a folder").flatten();
+                assert_eq!(
+                    left.map(|entry| entry.file_name()).collect::<Vec<_>>(),
+                    ["logs"]
+                );
+            }
+        }
+        assert_all_end(&processes);
+    }
+}
+
+#[tokio::test]
+async fn our_runtime_program_runs_it_too() {
+    let Some(folder) = parts() else { return };
+    let runtime = [
+        "-b",
+        OURS,
+        "--cap-handoff",
+        "-r",
+        "--in",
+        "-r",
+        "vm",
+        "-r",
+        "--vm-folder",
+        "-r",
+        &folder,
+    ];
+    let (mut unit, _files, _cache) = unit(&runtime);
+    let results = run(
+        &unit,
+        json!([{"deploy": {}}, {"start": {}}, sh("echo hello; exit 3")]),
+    )
+    .await;
+    let expected = [
+        ("Ok", ""),
+        ("ExeScript command exited with code 3", "hello\n"),
+    ];
+    assert_eq!(texts(&results)[1..], expected);
+    let processes = watch(&unit);
+    kill_process(pid(&unit), Signal::KILL).expect("it lives");
+    assert_eq!(exit_code(&mut unit).await, None);
+    assert_all_end(&processes);
+}
+
+#[tokio::test]
+async fn without_its_parts_it_says_what_to_do() {
+    let (unit, _files, _cache) = unit(&["-b", "vm", "--vm-folder", "/no/such/folder"]);
+    let results = run(&unit, json!([{"deploy": {}}, {"start": {}}])).await;
+    let (message, _) = texts(&results)[1];
+    assert!(
+        message.contains("/no/such/folder/vmlinuz") && message.contains("kiln vm setup"),
+        "{message}"
+    );
+}
