@@ -40,6 +40,21 @@ pub enum RuntimeEventKind {
     StdOut(CommandOutput),
     /// It wrote to its standard error, and its capture is a stream.
     StdErr(CommandOutput),
+    /// It has come so far, and its progress is asked for.
+    Progress(Progress),
+}
+
+/// How far a command has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Which step it is at, from 0, and how many there are.
+    pub step: (usize, usize),
+    /// What it does.
+    pub message: Option<String>,
+    /// How much of the step is done, and how much it is in all, if that is known.
+    pub progress: (u64, Option<u64>),
+    /// What that is counted in.
+    pub unit: Option<String>,
 }
 
 /// A UTC time without its zone.

@@ -15,6 +15,7 @@ mod runtime;
 pub mod sandbox;
 pub mod script;
 mod service;
+mod spool;
 mod standalone;
 mod supervisor;
 mod tied;

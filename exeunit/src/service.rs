@@ -6,9 +6,13 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    cause::in_one_line,
     gsb::{
         CallError, IncomingCall,
-        message::{Exec, GetExecBatchResults, GetRunningCommand, Message, StreamExecBatchResults},
+        message::{
+            CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand, Message,
+            StreamExecBatchResults,
+        },
     },
     supervisor::{ResultsError, Supervisor},
 };
@@ -26,6 +30,7 @@ pub(crate) async fn serve(
             Exec::NAME => exec(call, supervisor).await,
             GetExecBatchResults::NAME => drop(tasks.spawn(results(call, supervisor))),
             StreamExecBatchResults::NAME => drop(tasks.spawn(stream(call, supervisor))),
+            CancelExecBatch::NAME => cancel(call, supervisor).await,
             GetRunningCommand::NAME => running(call, supervisor).await,
             name => {
                 let error =
@@ -74,24 +79,43 @@ async fn stream(mut call: IncomingCall, supervisor: Supervisor) {
         Ok(stream) => stream.batch_id,
         Err(error) => return call.answer::<StreamExecBatchResults>(Err(error)).await,
     };
-    let mut seen = 0;
+    // What it has read may be given up where there is no room for more.
+    let reader = match supervisor.subscribe(batch_id.clone()).await {
+        Ok(reader) => reader,
+        Err(error) => {
+            let error = CallError::NotFound(error.to_string());
+            return call.answer::<StreamExecBatchResults>(Err(error)).await;
+        }
+    };
     loop {
-        match supervisor.events_after(batch_id.clone(), seen).await {
-            Ok(events) if events.is_empty() => return call.end().await,
-            Ok(events) => {
-                seen += events.len();
+        let events = supervisor.events_after(batch_id.clone(), reader.position());
+        match events.await {
+            Ok((events, _)) if events.is_empty() => return call.end().await,
+            Ok((events, next)) => {
                 for event in events {
                     if !call.item::<StreamExecBatchResults>(Ok(event)).await {
                         return;
                     }
                 }
+                reader.advance(next);
             }
             Err(error) => {
-                let error = CallError::NotFound(error.to_string());
+                let error = CallError::NotFound(in_one_line(&error));
                 return call.answer::<StreamExecBatchResults>(Err(error)).await;
             }
         }
     }
+}
+
+async fn cancel(call: IncomingCall, supervisor: Supervisor) {
+    let answer = match call.message::<CancelExecBatch>() {
+        Ok(cancel) => {
+            let cancelled = supervisor.cancel(cancel.batch_id).await;
+            cancelled.map_err(|error| CallError::NotFound(error.to_string()))
+        }
+        Err(error) => Err(error),
+    };
+    call.answer::<CancelExecBatch>(answer).await;
 }
 
 async fn running(call: IncomingCall, supervisor: Supervisor) {

@@ -1,21 +1,28 @@
 //! The task that owns the activity: it lets the runtime run what the activity decides, and answers who asks.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use chrono::Utc;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use ya_client_model::activity::{ActivityState, ExeScriptCommandResult, ExeScriptCommandState};
 
 use crate::{
     activity::{Action, Activity, DuplicateBatch, UnknownBatch},
-    event::RuntimeEvent,
+    cause::in_one_line,
+    event::{RuntimeEvent, RuntimeEventKind},
     runtime::{Job, News},
     script::Command,
+    spool::{Reader, Spool, SpoolError},
 };
+
+/// The most output that one answer has, in bytes as they travel: an answer is one message.
+const MOST_OUTPUT: usize = 10 << 20;
+/// How often it is looked whether there is room again for output that waits for it.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How many questions may wait for the task before those who ask more have to.
 const QUEUE: usize = 64;
@@ -46,8 +53,18 @@ pub(crate) enum ResultsError {
     Timeout(usize),
 }
 
+/// Why there are no events.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EventsError {
+    #[error(transparent)]
+    Unknown(#[from] UnknownBatch),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
 type Results = Result<Vec<ExeScriptCommandResult>, UnknownBatch>;
-type Events = Result<Vec<RuntimeEvent>, UnknownBatch>;
+/// Events, and the position after them.
+type Events = Result<(Vec<RuntimeEvent>, u64), EventsError>;
 
 #[derive(Debug)]
 enum Request {
@@ -64,6 +81,14 @@ enum Request {
     },
     /// Answered when there is something to answer.
     Wait(Waiting),
+    Subscribe {
+        batch_id: String,
+        answer: oneshot::Sender<Result<Reader, UnknownBatch>>,
+    },
+    Cancel {
+        batch_id: String,
+        answer: oneshot::Sender<Result<(), UnknownBatch>>,
+    },
     Running(oneshot::Sender<Option<ExeScriptCommandState>>),
     ShutDown(String),
     Terminated,
@@ -79,17 +104,20 @@ enum Waiting {
     },
     ForEvents {
         batch_id: String,
-        seen: usize,
+        position: u64,
         answer: oneshot::Sender<Events>,
     },
 }
 
 impl Supervisor {
     /// Starts the task; the activity can be called from now on.
-    pub(crate) fn start(connections: Connections) -> Self {
+    pub(crate) fn start(connections: Connections, spool: Spool) -> Self {
         let (requests, received) = mpsc::channel(QUEUE);
         let desk = Desk {
             activity: Activity::default(),
+            spool,
+            held: None,
+            is_interrupted: false,
             waiting: Vec::new(),
             jobs: Some(connections.jobs),
             interrupt: CancellationToken::new(),
@@ -140,21 +168,29 @@ impl Supervisor {
         results.ok_or(ResultsError::Timeout(command_index.unwrap_or_default()))
     }
 
-    /// What has happened in a batch after the first `seen` events, as soon as that is something; nothing at
-    /// all once nothing more will.
-    pub(crate) async fn events_after(
-        &self,
-        batch_id: String,
-        seen: usize,
-    ) -> Result<Vec<RuntimeEvent>, UnknownBatch> {
+    /// Begins to read the events of a batch, from the first on.
+    pub(crate) async fn subscribe(&self, batch_id: String) -> Result<Reader, UnknownBatch> {
+        self.ask(|answer| Request::Subscribe { batch_id, answer })
+            .await
+    }
+
+    /// What has happened in a batch after what was read, as soon as that is something; nothing at all once
+    /// nothing more will.
+    pub(crate) async fn events_after(&self, batch_id: String, position: u64) -> Events {
         let wait = |answer| {
             Request::Wait(Waiting::ForEvents {
                 batch_id,
-                seen,
+                position,
                 answer,
             })
         };
         self.ask(wait).await
+    }
+
+    /// Breaks a batch off. One that is over stays as it is.
+    pub(crate) async fn cancel(&self, batch_id: String) -> Result<(), UnknownBatch> {
+        self.ask(|answer| Request::Cancel { batch_id, answer })
+            .await
     }
 
     /// What runs at this moment.
@@ -188,6 +224,11 @@ impl Supervisor {
 
 struct Desk {
     activity: Activity,
+    spool: Spool,
+    /// Output of the running command for which there is no room yet. Until there is, no other is taken in.
+    held: Option<RuntimeEvent>,
+    /// The running command is broken off: its output is not waited with.
+    is_interrupted: bool,
     waiting: Vec<Waiting>,
     /// None once the activity is on its way to its end.
     jobs: Option<mpsc::Sender<Job>>,
@@ -211,9 +252,11 @@ impl Desk {
                     Some(request) => self.fulfil(request),
                     None => return,
                 },
-                Some(news) = news.recv() => self.hear(news),
+                Some(news) = news.recv(), if self.held.is_none() => self.hear(news),
+                () = sleep(LOOK), if self.held.is_some() => Vec::new(),
             };
-            self.act(actions).await;
+            let held = self.held.take().map(Action::Tell);
+            self.act(actions.into_iter().chain(held).collect()).await;
             if self.activity.has_ended() {
                 self.states = None;
             }
@@ -240,12 +283,26 @@ impl Desk {
                 command_index,
                 answer,
             } => {
-                let _ = answer.send(match command_index {
+                let results = match command_index {
                     Some(_) => self.activity.results(&batch_id, command_index),
                     None => self.activity.results_so_far(&batch_id).map(Some),
-                });
+                };
+                let with_outputs = |results| self.with_outputs(&batch_id, command_index, results);
+                let _ = answer.send(results.map(|results| results.map(with_outputs)));
             }
             Request::Wait(waiting) => self.waiting.push(waiting),
+            Request::Subscribe { batch_id, answer } => {
+                let known = self.activity.is_over(&batch_id);
+                let _ = answer.send(known.map(|_| self.spool.reader(&batch_id)));
+            }
+            Request::Cancel { batch_id, answer } => {
+                let (answered, actions) = match self.activity.cancel(&batch_id) {
+                    Ok(actions) => (Ok(()), actions),
+                    Err(unknown) => (Err(unknown), Vec::new()),
+                };
+                let _ = answer.send(answered);
+                return actions;
+            }
             Request::Running(answer) => drop(answer.send(self.activity.running_command())),
             Request::ShutDown(reason) => {
                 self.jobs = None;
@@ -258,10 +315,8 @@ impl Desk {
 
     fn hear(&mut self, news: News) -> Vec<Action> {
         match news {
-            News::Output(channel, bytes) => {
-                self.activity.output(channel, &bytes, Utc::now());
-                Vec::new()
-            }
+            News::Output(channel, bytes) => self.activity.output(channel, &bytes, Utc::now()),
+            News::Progress(progress) => self.activity.progress(progress, Utc::now()),
             News::Ended(outcome) => {
                 if let Err(failure) = &outcome {
                     tracing::info!(code = failure.code, "a command failed: {}", failure.message);
@@ -272,7 +327,8 @@ impl Desk {
     }
 
     async fn act(&mut self, actions: Vec<Action>) {
-        for action in actions {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
             match action {
                 Action::Report(state) => {
                     tracing::info!(state = ?state.state, "the activity's state");
@@ -282,6 +338,7 @@ impl Desk {
                     }
                 }
                 Action::Execute(command) => {
+                    self.is_interrupted = false;
                     self.interrupt = CancellationToken::new();
                     let interrupt = self.interrupt.clone();
                     if let Some(jobs) = &self.jobs {
@@ -289,9 +346,85 @@ impl Desk {
                         let _ = jobs.send(Job { command, interrupt }).await;
                     }
                 }
-                Action::Interrupt => self.interrupt.cancel(),
+                Action::Interrupt => {
+                    self.is_interrupted = true;
+                    self.interrupt.cancel();
+                }
+                Action::Tell(event) => actions.extend(self.tell(event)),
+                Action::Keep {
+                    batch_id,
+                    index,
+                    outputs,
+                } => {
+                    if let Err(error) = self.spool.keep(&batch_id, index, outputs) {
+                        let error = in_one_line(&error);
+                        tracing::error!(batch_id, index, "an output is lost: {error}");
+                    }
+                }
+                Action::End(batch_id) => self.spool.end(&batch_id),
+                Action::Forget(batch_id) => self.spool.forget(&batch_id),
             }
         }
+    }
+
+    /// Tells subscribers of an event, or holds it until there is room for it.
+    fn tell(&mut self, event: RuntimeEvent) -> Vec<Action> {
+        let is_output = matches!(
+            event.kind,
+            RuntimeEventKind::StdOut(_) | RuntimeEventKind::StdErr(_)
+        );
+        let told = match is_output {
+            true => self.spool.tell(&event),
+            false => self.spool.tell_at_last(&event),
+        };
+        match told {
+            Ok(()) => Vec::new(),
+            Err(SpoolError::Full { is_read: true, .. }) if !self.is_interrupted => {
+                self.held = Some(event);
+                Vec::new()
+            }
+            // What a command that is broken off has still to say is not worth to wait for.
+            Err(_) if self.is_interrupted => Vec::new(),
+            Err(error) => {
+                let reason = in_one_line(&error);
+                self.activity.silence(&format!(
+                    "the output is more than can be kept until it is read: {reason}"
+                ))
+            }
+        }
+    }
+
+    /// Results with the outputs that are asked for, as far as a message can carry them.
+    fn with_outputs(
+        &self,
+        batch_id: &str,
+        command_index: Option<usize>,
+        mut results: Vec<ExeScriptCommandResult>,
+    ) -> Vec<ExeScriptCommandResult> {
+        let mut room = MOST_OUTPUT;
+        for (index, result) in results.iter_mut().enumerate() {
+            if command_index.is_some_and(|asked| asked != index) {
+                continue;
+            }
+            let size = self.spool.size_of_outputs(batch_id, index);
+            let outputs = match room.checked_sub(size) {
+                Some(rest) => {
+                    room = rest;
+                    let outputs = self.spool.outputs(batch_id, index);
+                    outputs.map_err(|error| in_one_line(&error))
+                }
+                None => Err(format!(
+                    "its {size} bytes of output are too many for one answer: ask for this command alone"
+                )),
+            };
+            match outputs {
+                Ok([stdout, stderr]) => (result.stdout, result.stderr) = (stdout, stderr),
+                Err(reason) => {
+                    result.message.get_or_insert(reason);
+                }
+            }
+        }
+        results
     }
 
     /// Answers those for whom there is something, and forgets those who have gone.
@@ -314,7 +447,9 @@ impl Desk {
                 answer,
             } => match self.activity.results(&batch_id, command_index).transpose() {
                 Some(results) => {
-                    let _ = answer.send(results);
+                    let with_outputs =
+                        |results| self.with_outputs(&batch_id, command_index, results);
+                    let _ = answer.send(results.map(with_outputs));
                     None
                 }
                 None => Some(Waiting::ForResults {
@@ -325,19 +460,31 @@ impl Desk {
             },
             Waiting::ForEvents {
                 batch_id,
-                seen,
+                position,
                 answer,
-            } => match self.activity.events_after(&batch_id, seen).transpose() {
+            } => match self.events(&batch_id, position) {
                 Some(events) => {
                     let _ = answer.send(events);
                     None
                 }
                 None => Some(Waiting::ForEvents {
                     batch_id,
-                    seen,
+                    position,
                     answer,
                 }),
             },
+        }
+    }
+
+    /// The events of a batch after a position; nothing yet if more is to come.
+    fn events(&self, batch_id: &str, position: u64) -> Option<Events> {
+        let is_over = match self.activity.is_over(batch_id) {
+            Ok(is_over) => is_over,
+            Err(unknown) => return Some(Err(unknown.into())),
+        };
+        match self.spool.events_after(batch_id, position) {
+            Ok((events, _)) if events.is_empty() && !is_over => None,
+            events => Some(events.map_err(EventsError::from)),
         }
     }
 }

@@ -9,7 +9,7 @@ use ya_client_model::activity::{
 use super::capture::Recorder;
 use crate::{
     cause::in_one_line,
-    event::{RuntimeEvent, RuntimeEventKind},
+    event::{Progress, RuntimeEvent, RuntimeEventKind},
     script::{Command, Transfer},
 };
 
@@ -53,15 +53,20 @@ pub(crate) struct Batch {
     script: Vec<Command>,
     ended: Vec<Ended>,
     running: Option<Running>,
-    /// All that has happened, from the first on.
+    /// Why no other command of it will run, though it is not over yet.
+    verdict: Option<String>,
+    /// What has happened, until somebody takes it.
     events: Vec<RuntimeEvent>,
 }
+
+/// What is kept of a command's outputs: standard output and standard error.
+pub(crate) type Outputs = [Option<CommandOutput>; 2];
 
 #[derive(Debug)]
 struct Ended {
     failure: Option<String>,
-    stdout: Option<CommandOutput>,
-    stderr: Option<CommandOutput>,
+    /// What is to be known of its success.
+    note: Option<String>,
     at: DateTime<Utc>,
 }
 
@@ -78,6 +83,7 @@ impl Batch {
             script,
             ended: Vec::new(),
             running: None,
+            verdict: None,
             events: Vec::new(),
         }
     }
@@ -122,9 +128,34 @@ impl Batch {
         }
     }
 
-    /// The command that is the next, running or refused, has ended.
-    pub(super) fn end(&mut self, outcome: Result<(), Failure>, now: DateTime<Utc>) {
+    /// The running command has come so far.
+    pub(super) fn progress(&mut self, progress: Progress, now: DateTime<Utc>) {
+        if self.running.is_some() {
+            self.tell(now, RuntimeEventKind::Progress(progress));
+        }
+    }
+
+    /// No other command will run, for this reason, which the running one fails for if it fails.
+    pub(super) fn condemn(&mut self, reason: String) {
+        self.verdict.get_or_insert(reason);
+    }
+
+    /// Why no other command will run.
+    pub(super) fn verdict(&self) -> Option<&str> {
+        self.verdict.as_deref()
+    }
+
+    /// The command that is the next, running or refused, has ended. Returns its index and what is kept of its outputs.
+    pub(super) fn end(
+        &mut self,
+        outcome: Result<(), Failure>,
+        now: DateTime<Utc>,
+    ) -> (usize, Outputs) {
         let Running { stdout, stderr } = self.running.take().unwrap_or_default();
+        let shortfall = |name, recorder: &Option<Recorder>| recorder.as_ref()?.shortfall(name);
+        let notes = [shortfall("stdout", &stdout), shortfall("stderr", &stderr)];
+        let notes: Vec<String> = notes.into_iter().flatten().collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
         let mut finish = |channel, recorder: Option<Recorder>| {
             let (rest, kept) = recorder.map(Recorder::finish).unwrap_or_default();
             if let Some(rest) = rest {
@@ -136,9 +167,12 @@ impl Batch {
         let stderr = finish(Channel::Stderr, stderr);
         let (return_code, failure) = match outcome {
             Ok(()) => (0, None),
-            Err(failure) => (failure.code, Some(failure.message)),
+            Err(failure) => (
+                failure.code,
+                Some(self.verdict.clone().unwrap_or(failure.message)),
+            ),
         };
-        let message = failure.clone();
+        let message = failure.clone().or_else(|| note.clone());
         self.tell(
             now,
             RuntimeEventKind::Finished {
@@ -148,10 +182,10 @@ impl Batch {
         );
         self.ended.push(Ended {
             failure,
-            stdout,
-            stderr,
+            note,
             at: now,
         });
+        (self.ended.len() - 1, [stdout, stderr])
     }
 
     /// Whether the command that is asked for, or the last one, has ended, or never will.
@@ -159,23 +193,20 @@ impl Batch {
         self.is_over() || command_index.is_some_and(|index| index < self.ended.len())
     }
 
-    /// The results of all commands that have ended. When one is asked for, only its output is included.
+    /// The results of all commands that have ended, up to the one that is asked for; without their outputs.
     pub(super) fn results(&self, command_index: Option<usize>) -> Vec<ExeScriptCommandResult> {
         let last = command_index.unwrap_or(self.script.len().saturating_sub(1));
-        let result = |(index, ended): (usize, &Ended)| {
-            let is_asked_for = command_index.is_none_or(|asked| asked == index);
-            ExeScriptCommandResult {
-                index: u32::try_from(index).unwrap_or(u32::MAX),
-                result: match ended.failure {
-                    None => CommandResult::Ok,
-                    Some(_) => CommandResult::Error,
-                },
-                stdout: ended.stdout.clone().filter(|_| is_asked_for),
-                stderr: ended.stderr.clone().filter(|_| is_asked_for),
-                message: ended.failure.clone(),
-                is_batch_finished: index == last || ended.failure.is_some(),
-                event_date: ended.at,
-            }
+        let result = |(index, ended): (usize, &Ended)| ExeScriptCommandResult {
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            result: match ended.failure {
+                None => CommandResult::Ok,
+                Some(_) => CommandResult::Error,
+            },
+            stdout: None,
+            stderr: None,
+            message: ended.failure.clone().or_else(|| ended.note.clone()),
+            is_batch_finished: index == last || ended.failure.is_some(),
+            event_date: ended.at,
         };
         self.ended
             .iter()
@@ -185,9 +216,9 @@ impl Batch {
             .collect()
     }
 
-    /// What has happened after the first `seen` events.
-    pub(super) fn events_after(&self, seen: usize) -> &[RuntimeEvent] {
-        self.events.get(seen..).unwrap_or_default()
+    /// What has happened since this was asked for last.
+    pub(super) fn take_events(&mut self) -> Vec<RuntimeEvent> {
+        std::mem::take(&mut self.events)
     }
 
     /// What runs at this moment, in words.
@@ -280,7 +311,10 @@ mod tests {
         batch.start(time(0));
         batch.output(Channel::Stdout, b"out", time(1));
         batch.output(Channel::Stderr, b"err", time(1));
-        batch.end(outcome, time(2));
+        let index = batch.ended.len();
+        let kept = batch.end(outcome, time(2));
+        let stdout = CommandOutput::Str("out".to_owned());
+        assert_eq!(kept, (index, [Some(stdout), None]));
     }
 
     fn exit(code: i32) -> Result<(), Failure> {
@@ -299,7 +333,7 @@ mod tests {
             batch.has_results(Some(0)) && !batch.has_results(None) && !batch.has_results(Some(1))
         );
         let first = json!({
-            "index": 0, "result": "Ok", "stdout": "out", "stderr": null, "message": null,
+            "index": 0, "result": "Ok", "stdout": null, "stderr": null, "message": null,
             "isBatchFinished": false, "eventDate": "2023-11-14T22:13:22Z",
         });
         assert_eq!(json!(batch.results(None)), json!([first]));
@@ -309,13 +343,13 @@ mod tests {
             let results = batch.results(index);
             results
                 .iter()
-                .map(|r| (r.stdout.is_some(), r.is_batch_finished))
+                .map(|r| r.is_batch_finished)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(flags(None), [(true, false), (true, true)]);
-        assert_eq!(flags(Some(0)), [(true, true)]);
-        assert_eq!(flags(Some(1)), [(false, false), (true, true)]);
-        assert_eq!(flags(Some(7)), [(false, false), (false, false)]);
+        assert_eq!(flags(None), [false, true]);
+        assert_eq!(flags(Some(0)), [true]);
+        assert_eq!(flags(Some(1)), [false, true]);
+        assert_eq!(flags(Some(7)), [false, false]);
     }
 
     #[test]
@@ -341,7 +375,7 @@ mod tests {
         let event = |second, kind: Value| json!({"batch_id": "b", "index": 0, "timestamp": format!("2023-11-14T22:13:2{second}"), "kind": kind});
         let message = "ExeScript command exited with code 5";
         assert_eq!(
-            json!(batch.events_after(0)),
+            json!(batch.take_events()),
             json!([
                 event(0, json!({"started": {"command": started}})),
                 event(1, json!({"stdout": "out"})),
@@ -351,8 +385,20 @@ mod tests {
                 ),
             ])
         );
-        assert_eq!(batch.events_after(2).len(), 1);
-        assert!(batch.events_after(3).is_empty() && batch.events_after(9).is_empty());
+        assert!(batch.take_events().is_empty());
+    }
+
+    #[test]
+    fn who_is_condemned_fails_for_that_reason_if_at_all() {
+        let mut batch = two_runs();
+        batch.start(time(0));
+        batch.condemn("enough".to_owned());
+        batch.condemn("more than enough".to_owned());
+        batch.end(Ok(()), time(1));
+        assert_eq!((batch.verdict(), batch.is_over()), (Some("enough"), false));
+        batch.end(Err(Failure::new("interrupted")), time(1));
+        let messages: Vec<_> = batch.results(None).into_iter().map(|r| r.message).collect();
+        assert_eq!(messages, [None, Some("enough".to_owned())]);
     }
 
     #[test]

@@ -5,11 +5,20 @@ use ya_client_model::activity::{
     exe_script_command::{CaptureFormat, CaptureMode, CapturePart},
 };
 
+/// The most that a result has of an output, in bytes: a result is one message.
+const MOST: usize = 4 << 20;
+/// The same of an output that is streamed: all of it is in events.
+const MOST_OF_STREAM: usize = 1 << 20;
+
 /// One output of a command, as its capture asks for.
 #[derive(Debug)]
 pub(super) struct Recorder {
     format: CaptureFormat,
     kept: Kept,
+    /// How many bytes of all are asked for.
+    asked: usize,
+    /// How many bytes there were.
+    seen: u64,
     /// Whether every piece is told of; the beginning of a character that the last piece has cut is kept for the next.
     stream: Option<Vec<u8>>,
 }
@@ -19,28 +28,58 @@ impl Recorder {
     pub(super) fn of_everything() -> Self {
         Self {
             format: CaptureFormat::Str,
-            kept: Kept::new(None),
+            kept: Kept::new(&CapturePart::Tail(MOST_OF_STREAM)),
+            asked: usize::MAX,
+            seen: 0,
             stream: Some(Vec::new()),
         }
     }
 
     pub(super) fn of(mode: &CaptureMode) -> Self {
-        let (format, part, stream) = match mode {
-            CaptureMode::AtEnd { part, format } => (format, part.clone(), None),
+        const ALL: usize = usize::MAX;
+        let (format, asked, part, stream) = match mode {
+            CaptureMode::AtEnd { part, format } => {
+                let (asked, part) = match part.clone() {
+                    None => (ALL, CapturePart::Head(MOST)),
+                    Some(CapturePart::Head(bytes)) => (bytes, CapturePart::Head(bytes.min(MOST))),
+                    Some(CapturePart::Tail(bytes)) => (bytes, CapturePart::Tail(bytes.min(MOST))),
+                    Some(CapturePart::HeadTail(bytes)) => {
+                        (bytes, CapturePart::HeadTail(bytes.min(MOST)))
+                    }
+                };
+                (format, asked, part, None)
+            }
             // A limit is for what is held until the end: its last bytes. The stream has all.
             CaptureMode::Stream { limit, format } => {
-                (format, limit.map(CapturePart::Tail), Some(Vec::new()))
+                let asked = limit.unwrap_or(ALL);
+                let part = CapturePart::Tail(asked.min(MOST_OF_STREAM));
+                (format, asked, part, Some(Vec::new()))
             }
         };
         Self {
             format: format.clone().unwrap_or_default(),
-            kept: Kept::new(part.as_ref()),
+            kept: Kept::new(&part),
+            asked,
+            seen: 0,
             stream,
         }
     }
 
+    /// What is missing from what was kept, if it is less than was asked for.
+    pub(super) fn shortfall(&self, name: &str) -> Option<String> {
+        let wanted = self.seen.min(self.asked as u64);
+        let kept = self.kept.length().min(wanted);
+        (kept < wanted).then(|| match self.stream {
+            None => format!("of {wanted} bytes of {name}, {kept} are kept; a stream has all"),
+            Some(_) => format!(
+                "of {wanted} bytes of {name}, the last {kept} are kept; its events have all"
+            ),
+        })
+    }
+
     /// Takes a piece in; what is to be told of now, if anything is.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Option<CommandOutput> {
+        self.seen += bytes.len() as u64;
         self.kept.push(bytes);
         let cut = self.stream.as_mut()?;
         let mut piece = std::mem::take(cut);
@@ -104,12 +143,11 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(part: Option<&CapturePart>) -> Self {
-        let (head_limit, tail_limit) = match part {
-            None => (usize::MAX, 0),
-            Some(&CapturePart::Head(bytes)) => (bytes, 0),
-            Some(&CapturePart::Tail(bytes)) => (0, bytes),
-            Some(&CapturePart::HeadTail(bytes)) => (bytes.div_ceil(2), bytes / 2),
+    fn new(part: &CapturePart) -> Self {
+        let (head_limit, tail_limit) = match *part {
+            CapturePart::Head(bytes) => (bytes, 0),
+            CapturePart::Tail(bytes) => (0, bytes),
+            CapturePart::HeadTail(bytes) => (bytes.div_ceil(2), bytes / 2),
         };
         Self {
             head: Vec::new(),
@@ -129,6 +167,11 @@ impl Kept {
         if self.tail.len() >= self.tail_limit.saturating_mul(2) {
             self.cut_tail();
         }
+    }
+
+    /// How many bytes are kept in the end.
+    fn length(&self) -> u64 {
+        (self.head.len() + self.tail.len().min(self.tail_limit)) as u64
     }
 
     fn cut_tail(&mut self) {
@@ -230,6 +273,36 @@ mod tests {
             &[b"\xff", b"\xe2"],
         );
         assert_eq!(told, [json!([255]), json!([226])]);
+    }
+
+    #[test]
+    fn what_is_too_much_for_a_result_is_said() {
+        let piece = vec![b'x'; 1 << 20];
+        let shortfall = |mode: Value, pieces: usize| {
+            let mut recorder = recorder(mode);
+            for _ in 0..pieces {
+                recorder.push(&piece);
+            }
+            let shortfall = recorder.shortfall("stdout");
+            let kept = recorder.finish().1.expect("an output");
+            (shortfall, json!(kept).as_str().map_or(0, str::len))
+        };
+        let all = |mode, pieces, kept| assert_eq!(shortfall(mode, pieces), (None, kept));
+        all(json!({"atEnd": {}}), 4, 4 << 20);
+        all(json!({"atEnd": {"head": 3}}), 9, 3);
+        all(json!({"atEnd": {"headTail": 4 << 20}}), 9, 4 << 20);
+        all(json!({"stream": {"limit": 1 << 20}}), 9, 1 << 20);
+        let (message, kept) = shortfall(json!({"atEnd": {}}), 5);
+        let expected = "of 5242880 bytes of stdout, 4194304 are kept; a stream has all";
+        assert_eq!((message.as_deref(), kept), (Some(expected), 4 << 20));
+        let (message, kept) = shortfall(json!({"stream": {}}), 5);
+        let expected = "of 5242880 bytes of stdout, the last 1048576 are kept; its events have all";
+        assert_eq!((message.as_deref(), kept), (Some(expected), 1 << 20));
+        assert!(
+            shortfall(json!({"atEnd": {"tail": 5 << 20}}), 5)
+                .0
+                .is_some()
+        );
     }
 
     #[test]

@@ -7,19 +7,25 @@ mod batch;
 mod capture;
 mod states;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, Utc};
 use ya_client_model::activity::{
     ActivityState, ExeScriptCommandResult, ExeScriptCommandState, State, StatePair,
 };
 
-pub(crate) use self::batch::{Channel, Failure};
+pub(crate) use self::batch::{Channel, Failure, Outputs};
 use self::{
     batch::Batch,
     states::{States, Step},
 };
-use crate::{event::RuntimeEvent, script::Command};
+use crate::{
+    event::{Progress, RuntimeEvent},
+    script::Command,
+};
+
+/// How many batches are remembered once they are over.
+const REMEMBERED: usize = 1000;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +36,18 @@ pub(crate) enum Action {
     Execute(Command),
     /// Break off the command that the runtime runs.
     Interrupt,
+    /// Tell whoever subscribes to the batch.
+    Tell(RuntimeEvent),
+    /// Keep a command's outputs for its result.
+    Keep {
+        batch_id: String,
+        index: usize,
+        outputs: Outputs,
+    },
+    /// Nothing more will be told of the batch.
+    End(String),
+    /// Nobody can ask for the batch any more.
+    Forget(String),
 }
 
 /// There is no such batch.
@@ -53,6 +71,8 @@ pub(crate) struct Activity {
     terminating: Option<String>,
     /// Why the activity ends.
     end: Option<String>,
+    /// The batches that are over, the oldest first.
+    over: VecDeque<String>,
 }
 
 impl Activity {
@@ -72,16 +92,42 @@ impl Activity {
         if self.batches.contains_key(&batch_id) {
             return Err(DuplicateBatch(batch_id));
         }
-        self.batches
-            .insert(batch_id.clone(), Batch::new(batch_id.clone(), script));
-        Ok(self.advance(&batch_id, now))
+        let batch = Batch::new(batch_id.clone(), script);
+        let is_empty = batch.is_over();
+        self.batches.insert(batch_id.clone(), batch);
+        let mut actions = self.advance(&batch_id, now);
+        if is_empty {
+            actions.extend(self.bury(&batch_id));
+        }
+        Ok(actions)
     }
 
     /// The running command has written something.
-    pub(crate) fn output(&mut self, channel: Channel, bytes: &[u8], now: DateTime<Utc>) {
-        let running = self.running.as_ref();
-        if let Some(batch) = running.and_then(|id| self.batches.get_mut(id)) {
-            batch.output(channel, bytes, now);
+    pub(crate) fn output(
+        &mut self,
+        channel: Channel,
+        bytes: &[u8],
+        now: DateTime<Utc>,
+    ) -> Vec<Action> {
+        self.of_running(|batch| batch.output(channel, bytes, now))
+    }
+
+    /// The running command has come so far.
+    pub(crate) fn progress(&mut self, progress: Progress, now: DateTime<Utc>) -> Vec<Action> {
+        self.of_running(|batch| batch.progress(progress, now))
+    }
+
+    /// Breaks a batch off: its running command, and all after it. One that is over stays as it is.
+    pub(crate) fn cancel(&mut self, batch_id: &str) -> Result<Vec<Action>, UnknownBatch> {
+        self.batch(batch_id)?;
+        Ok(self.condemn(batch_id, "the batch was cancelled"))
+    }
+
+    /// What the running command has written cannot be told: it is broken off.
+    pub(crate) fn silence(&mut self, reason: &str) -> Vec<Action> {
+        match self.running.clone() {
+            Some(batch_id) => self.condemn(&batch_id, reason),
+            None => Vec::new(),
         }
     }
 
@@ -99,20 +145,29 @@ impl Activity {
             .err()
             .map(|failure| failure.message.clone());
         let succeeded = outcome.is_ok();
-        if let Some(batch) = self.batches.get_mut(&batch_id) {
-            batch.end(outcome, now);
-        }
+        let verdict = self.batches.get(&batch_id).and_then(Batch::verdict);
+        let verdict = verdict.map(str::to_owned);
+        let mut actions = self.end_command(&batch_id, outcome, now);
         if self.states.is_terminated() {
-            return Vec::new();
+            return actions;
         }
         // Who has waited to terminate has taken the state over already.
         if let Some(terminating) = self.terminating.take() {
-            self.give_up(&batch_id, "another script has terminated the activity", now);
-            return self.execute(&terminating, now).into_iter().collect();
+            let reason = "another script has terminated the activity";
+            actions.extend(self.give_up(&batch_id, reason, now));
+            actions.extend(self.execute(&terminating, now));
+            return actions;
         }
         self.states.end(succeeded);
-        let mut actions = vec![self.report(message)];
-        actions.extend(self.advance(&batch_id, now));
+        let message = match succeeded {
+            true => None,
+            false => verdict.clone().or(message),
+        };
+        actions.push(self.report(message));
+        actions.extend(match verdict {
+            Some(reason) => self.give_up(&batch_id, &reason, now),
+            None => self.advance(&batch_id, now),
+        });
         actions
     }
 
@@ -124,12 +179,16 @@ impl Activity {
         self.states.shut_down();
         self.end = Some(reason.to_owned());
         let message = format!("the activity has ended: {reason}");
-        for batch in self.batches.values_mut().filter(|batch| !batch.is_over()) {
-            batch.end(Err(Failure::new(message.as_str())), now);
+        let unfinished = |(id, batch): (&String, &Batch)| (!batch.is_over()).then(|| id.clone());
+        let unfinished: Vec<String> = self.batches.iter().filter_map(unfinished).collect();
+        let mut actions = vec![self.report(None)];
+        for batch_id in unfinished {
+            let failure = Failure::new(message.as_str());
+            actions.extend(self.end_command(&batch_id, Err(failure), now));
         }
         self.terminating = None;
-        let interrupt = self.running.take().map(|_| Action::Interrupt);
-        [self.report(None)].into_iter().chain(interrupt).collect()
+        actions.extend(self.running.take().map(|_| Action::Interrupt));
+        actions
     }
 
     /// Nothing is left of the activity but what is known of it.
@@ -162,17 +221,9 @@ impl Activity {
         Ok(self.batch(batch_id)?.results(None))
     }
 
-    /// What has happened in a batch after the first `seen` events; nothing yet if more is to come, and an
-    /// empty list if nothing is.
-    pub(crate) fn events_after(
-        &self,
-        batch_id: &str,
-        seen: usize,
-    ) -> Result<Option<Vec<RuntimeEvent>>, UnknownBatch> {
-        let batch = self.batch(batch_id)?;
-        let events = batch.events_after(seen);
-        let are_there = !events.is_empty() || batch.is_over();
-        Ok(are_there.then(|| events.to_vec()))
+    /// Whether nothing more will be told of a batch.
+    pub(crate) fn is_over(&self, batch_id: &str) -> Result<bool, UnknownBatch> {
+        Ok(self.batch(batch_id)?.is_over())
     }
 
     /// What runs at this moment.
@@ -195,35 +246,101 @@ impl Activity {
         };
         let begun = Step::try_from(command).and_then(|step| self.states.begin(step));
         if let Err(refusal) = begun {
-            batch.end(Err(Failure::of(&refusal)), now);
-            return Vec::new();
+            return self.end_command(batch_id, Err(Failure::of(&refusal)), now);
         }
         let report = self.report(None);
         // Only to terminate can begin while another command has the runtime.
         let next = if self.running.is_some() {
             self.terminating = Some(batch_id.to_owned());
-            Some(Action::Interrupt)
+            vec![Action::Interrupt]
         } else {
             self.execute(batch_id, now)
         };
         [report].into_iter().chain(next).collect()
     }
 
-    fn execute(&mut self, batch_id: &str, now: DateTime<Utc>) -> Option<Action> {
-        let batch = self.batches.get_mut(batch_id)?;
-        let command = batch.next()?.clone();
+    fn execute(&mut self, batch_id: &str, now: DateTime<Utc>) -> Vec<Action> {
+        let Some(batch) = self.batches.get_mut(batch_id) else {
+            return Vec::new();
+        };
+        let Some(command) = batch.next().cloned() else {
+            return Vec::new();
+        };
         batch.start(now);
         self.running = Some(batch_id.to_owned());
-        Some(Action::Execute(command))
+        let begun = batch.take_events().into_iter().map(Action::Tell);
+        begun.chain([Action::Execute(command)]).collect()
     }
 
     /// Ends a batch for a reason that is not its own.
-    fn give_up(&mut self, batch_id: &str, reason: &str, now: DateTime<Utc>) {
-        if let Some(batch) = self.batches.get_mut(batch_id)
-            && !batch.is_over()
-        {
-            batch.end(Err(Failure::new(reason)), now);
+    fn give_up(&mut self, batch_id: &str, reason: &str, now: DateTime<Utc>) -> Vec<Action> {
+        match self.batches.get(batch_id) {
+            Some(batch) if !batch.is_over() => {
+                self.end_command(batch_id, Err(Failure::new(reason)), now)
+            }
+            _ => Vec::new(),
         }
+    }
+
+    /// Lets no command of a batch follow the one that runs, which is broken off unless it terminates the activity.
+    fn condemn(&mut self, batch_id: &str, reason: &str) -> Vec<Action> {
+        let is_running = self.running.as_deref() == Some(batch_id);
+        let Some(batch) = self.batches.get_mut(batch_id).filter(|_| is_running) else {
+            return Vec::new();
+        };
+        batch.condemn(reason.to_owned());
+        match batch.next() {
+            None | Some(Command::Terminate {}) => Vec::new(),
+            Some(_) => vec![Action::Interrupt],
+        }
+    }
+
+    /// The next command of a batch has ended, running or not.
+    fn end_command(
+        &mut self,
+        batch_id: &str,
+        outcome: Result<(), Failure>,
+        now: DateTime<Utc>,
+    ) -> Vec<Action> {
+        let Some(batch) = self.batches.get_mut(batch_id) else {
+            return Vec::new();
+        };
+        let (index, outputs) = batch.end(outcome, now);
+        let mut actions: Vec<_> = batch.take_events().into_iter().map(Action::Tell).collect();
+        if outputs.iter().any(Option::is_some) {
+            actions.push(Action::Keep {
+                batch_id: batch_id.to_owned(),
+                index,
+                outputs,
+            });
+        }
+        if batch.is_over() {
+            actions.extend(self.bury(batch_id));
+        }
+        actions
+    }
+
+    /// A batch is over; another one is forgotten for it once there are too many.
+    fn bury(&mut self, batch_id: &str) -> Vec<Action> {
+        let mut actions = vec![Action::End(batch_id.to_owned())];
+        self.over.push_back(batch_id.to_owned());
+        if self.over.len() > REMEMBERED
+            && let Some(oldest) = self.over.pop_front()
+        {
+            self.batches.remove(&oldest);
+            actions.push(Action::Forget(oldest));
+        }
+        actions
+    }
+
+    /// Lets something happen to the running batch, and tells of it.
+    fn of_running(&mut self, happen: impl FnOnce(&mut Batch)) -> Vec<Action> {
+        let running = self.running.as_ref();
+        let Some(batch) = running.and_then(|id| self.batches.get_mut(id)) else {
+            return Vec::new();
+        };
+        happen(batch);
+        batch.take_events().into_iter().map(Action::Tell).collect()
     }
 
     fn report(&self, error_message: Option<String>) -> Action {

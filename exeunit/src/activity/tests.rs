@@ -49,20 +49,15 @@ fn exec(activity: &mut Activity, id: &str, names: &[&str]) -> Vec<String> {
 
 fn told(actions: Vec<Action>) -> Vec<String> {
     let tell = |action| match action {
-        Action::Report(state) => match state.state {
+        Action::Report(state) => Some(match state.state {
             StatePair(current, None) => format!("{current:?}"),
             StatePair(current, Some(target)) => format!("{current:?}>{target:?}"),
-        },
-        Action::Execute(command) => json!(command)
-            .as_object()
-            .expect("a map")
-            .keys()
-            .next()
-            .expect("a key")
-            .clone(),
-        Action::Interrupt => "interrupt".to_owned(),
+        }),
+        Action::Execute(command) => json!(command).as_object()?.keys().next().cloned(),
+        Action::Interrupt => Some("interrupt".to_owned()),
+        Action::Tell(_) | Action::Keep { .. } | Action::End(_) | Action::Forget(_) => None,
     };
-    actions.into_iter().map(tell).collect()
+    actions.into_iter().filter_map(tell).collect()
 }
 
 /// The results of a batch, with the messages of those that failed.
@@ -101,10 +96,12 @@ fn a_failure_leaves_the_state_and_ends_the_script() {
         let mut activity = after(before);
         exec(&mut activity, "b", &[failing, "terminate"]);
         let actions = activity.ended(Err(Failure::new("broken")), now());
-        let Some(Action::Report(report)) = actions.first() else {
-            panic!("{failing}: {actions:?}");
-        };
-        assert_eq!(report.error_message.as_deref(), Some("broken"));
+        let report = actions.iter().find_map(|action| match action {
+            Action::Report(report) => Some(report),
+            _ => None,
+        });
+        let message = report.and_then(|report| report.error_message.as_deref());
+        assert_eq!(message, Some("broken"), "{failing}");
         assert_eq!(told(actions), [state], "{failing}");
         assert_eq!(results(&activity, "b"), ["broken"]);
     }
@@ -175,7 +172,7 @@ fn a_shutdown_ends_everything() {
         results(&activity, "b"),
         ["the activity has ended: a signal"]
     );
-    assert!(activity.ended(Ok(()), now()).is_empty());
+    assert_eq!(told(activity.ended(Ok(()), now())), Vec::<String>::new());
     assert!(activity.shut_down("another", now()).is_empty());
     exec(&mut activity, "late", &["run"]);
     assert_eq!(
@@ -198,27 +195,90 @@ fn a_batch_has_one_name() {
         activity.results("none", None),
         Err(UnknownBatch(batch("none")))
     );
-    assert_eq!(
-        activity.events_after("none", 0),
-        Err(UnknownBatch(batch("none")))
-    );
+    assert_eq!(activity.cancel("none"), Err(UnknownBatch(batch("none"))));
 }
 
 #[test]
-fn events_end_with_their_batch() {
+fn a_batch_tells_of_itself_until_it_is_over() {
     let mut activity = after(&["deploy", "start"]);
-    exec(&mut activity, "b", &["run"]);
-    let count = |activity: &Activity, seen| {
+    let script = json!([{"run": {"entry_point": "/x", "capture": {"stdout": {"stream": {}}}}}]);
+    let script = serde_json::from_value(script).expect("a script");
+    let begun = activity.exec("b".to_owned(), script, now());
+    let mut actions = begun.expect("a new batch");
+    assert_eq!(activity.is_over("b"), Ok(false));
+    actions.extend(activity.output(Channel::Stdout, b"out", now()));
+    actions.extend(activity.output(Channel::Stderr, b"discarded", now()));
+    actions.extend(activity.ended(Ok(()), now()));
+    let kinds = actions.into_iter().filter_map(|action| match action {
+        Action::Tell(event) => json!(event.kind).as_object()?.keys().next().cloned(),
+        Action::Keep { index, outputs, .. } => Some(format!("{index} {}", json!(outputs))),
+        Action::End(batch_id) => Some(format!("end {batch_id}")),
+        _ => None,
+    });
+    let expected = ["started", "stdout", "finished", "0 [\"out\",null]", "end b"];
+    assert_eq!(kinds.collect::<Vec<_>>(), expected);
+    assert_eq!(activity.is_over("b"), Ok(true));
+    assert!(activity.output(Channel::Stdout, b"late", now()).is_empty());
+}
+
+#[test]
+fn a_cancelled_batch_breaks_off() {
+    let cancelled = "the batch was cancelled";
+    for (before, running, state) in [
+        (&[][..], "deploy", "Initialized"),
+        (&["deploy"], "start", "Deployed"),
+        (&["deploy", "start"], "run", "Ready"),
+    ] {
+        let mut activity = after(before);
+        exec(&mut activity, "b", &[running, "terminate"]);
+        let begun = activity.cancel("b").expect("a batch");
+        assert_eq!(told(begun), ["interrupt"]);
+        let ended = activity.ended(Err(Failure::new("interrupted")), now());
+        assert_eq!(told(ended), [state]);
+        assert_eq!(results(&activity, "b"), [cancelled]);
+        assert_eq!(activity.cancel("b"), Ok(vec![]));
+        assert_eq!(results(&activity, "b"), [cancelled]);
+    }
+    // A command that ends as its batch is cancelled has ended; the rest does not run.
+    let mut activity = after(&["deploy", "start"]);
+    exec(&mut activity, "b", &["run", "run"]);
+    activity.cancel("b").expect("a batch");
+    assert_eq!(told(activity.ended(Ok(()), now())), ["Ready"]);
+    assert_eq!(results(&activity, "b"), ["Ok", cancelled]);
+    // To terminate is not done by halves.
+    exec(&mut activity, "c", &["terminate", "deploy"]);
+    assert_eq!(activity.cancel("c"), Ok(vec![]));
+    assert_eq!(told(activity.ended(Ok(()), now())), ["Initialized"]);
+    assert_eq!(results(&activity, "c"), ["Ok", cancelled]);
+}
+
+#[test]
+fn to_sign_is_refused_in_every_state() {
+    for before in [&[][..], &["deploy"], &["deploy", "start"]] {
+        let mut activity = after(before);
+        exec(&mut activity, "b", &["sign", "terminate"]);
+        let results = results(&activity, "b");
+        assert!(results.len() == 1 && results[0].starts_with("`sign` is refused"));
+    }
+}
+
+#[test]
+fn old_batches_are_forgotten() {
+    let mut activity = initialized();
+    for number in 0..REMEMBERED {
         activity
-            .events_after("b", seen)
-            .expect("a batch")
-            .map(|events| events.len())
-    };
-    assert_eq!(count(&activity, 0), Some(1));
-    assert_eq!(count(&activity, 1), None);
-    activity.ended(Ok(()), now());
-    assert_eq!(count(&activity, 1), Some(1));
-    assert_eq!(count(&activity, 2), Some(0));
+            .exec(number.to_string(), vec![], now())
+            .expect("a new batch");
+    }
+    assert!(activity.results_so_far("0").is_ok());
+    let actions = activity.exec("last".to_owned(), vec![], now());
+    assert!(
+        actions
+            .expect("a new batch")
+            .contains(&Action::Forget("0".to_owned()))
+    );
+    let unknown = UnknownBatch("0".to_owned());
+    assert_eq!(activity.results_so_far("0"), Err(unknown));
 }
 
 /// What may happen to an activity.
@@ -226,6 +286,7 @@ fn events_end_with_their_batch() {
 enum Happening {
     Exec(Vec<&'static str>),
     Ended(bool),
+    Cancel(usize),
     ShutDown,
 }
 
@@ -234,6 +295,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     let happening = prop_oneof![
         4 => prop::collection::vec(name, 0..4).prop_map(Happening::Exec),
         6 => any::<bool>().prop_map(Happening::Ended),
+        2 => (0..40usize).prop_map(Happening::Cancel),
         1 => Just(Happening::ShutDown),
     ];
     prop::collection::vec(happening, 0..40)
@@ -254,6 +316,7 @@ proptest! {
                     activity.ended(succeeded.then_some(()).ok_or(Failure::new("broken")), now())
                 }
                 Happening::Ended(_) => continue,
+                Happening::Cancel(number) => activity.cancel(&number.to_string()).unwrap_or_default(),
                 Happening::ShutDown => {
                     over = true;
                     activity.shut_down("enough", now())
@@ -267,6 +330,7 @@ proptest! {
                     }
                     Action::Interrupt => prop_assert!(busy),
                     Action::Report(state) => prop_assert!(!over || state.state.1 == Some(State::Terminated)),
+                    Action::Tell(_) | Action::Keep { .. } | Action::End(_) | Action::Forget(_) => {}
                 }
             }
             let unfinished = activity.batches.values().filter(|batch| !batch.is_over()).count();

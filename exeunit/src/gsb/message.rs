@@ -31,6 +31,7 @@ messages! {
     Exec => String,
     GetExecBatchResults => Vec<ExeScriptCommandResult>,
     StreamExecBatchResults => RuntimeEvent,
+    CancelExecBatch => (),
     GetRunningCommand => Vec<ExeScriptCommandState>,
     SetState => (),
     SetUsage => (),
@@ -76,6 +77,16 @@ pub struct GetExecBatchResults {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamExecBatchResults {
+    /// The activity.
+    pub activity_id: String,
+    /// The batch.
+    pub batch_id: String,
+}
+
+/// Breaks a batch off: the command that runs, and all after it. One that is over stays as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelExecBatch {
     /// The activity.
     pub activity_id: String,
     /// The batch.

@@ -1,15 +1,15 @@
 //! What a script's commands do: with a runtime, and with files that come and go.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::StreamExt;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
-use super::{Outlet, Run, Runtime, out_of_order};
+use super::{Outlet, Run, Runtime, Travelled, out_of_order, progress::tell_of};
 use crate::{
     activity::{Channel, Failure},
-    sandbox::{Monitor, Output, RunError},
-    script::{Command, Transfer},
+    sandbox::{Monitor, Output, Process, RunError, Signal},
+    script::{Command, Deployment, Period, Transfer},
     transfer::Transfers,
 };
 
@@ -18,16 +18,22 @@ use crate::{
 pub(crate) struct Executor {
     runtime: Box<dyn Runtime>,
     transfers: Transfers,
-    /// What `deploy` has given all commands, under their own.
-    env: BTreeMap<String, String>,
+    /// What was deployed.
+    deployment: Option<Deployment>,
+    /// A `start` was broken off, so that the runtime is of no use before it is deployed again.
+    is_broken: bool,
 }
+
+/// How long a program that was killed may take to end.
+const DYING: Duration = Duration::from_secs(5);
 
 impl Executor {
     pub(crate) fn new(runtime: Box<dyn Runtime>, transfers: Transfers) -> Self {
         Self {
             runtime,
             transfers,
-            env: BTreeMap::new(),
+            deployment: None,
+            is_broken: false,
         }
     }
 
@@ -43,21 +49,23 @@ impl Executor {
         output: &Outlet<'_>,
     ) -> Result<(), Failure> {
         match command {
-            Command::Deploy(deployment) => {
-                let env = deployment.env.clone();
-                let answer = self.runtime.deploy(deployment, output).await?;
-                self.env = env;
-                output.write(Channel::Stdout, answer.into()).await;
-                Ok(())
-            }
-            Command::Start { args } => self.runtime.start(args, output).await,
+            Command::Deploy(deployment) => self.deploy(deployment, output).await,
+            Command::Start { args } => self.start(args, output).await,
             Command::Run {
                 entry_point,
                 args,
                 env,
+                timeout,
                 ..
-            } => self.run(entry_point, args, env, output).await,
-            Command::Transfer(transfer) => self.transfer(&transfer).await,
+            } => {
+                let run = Run {
+                    program: entry_point,
+                    args,
+                    env: self.environment(env),
+                };
+                self.run(run, timeout, output).await
+            }
+            Command::Transfer(transfer) => self.transfer(&transfer, output).await,
             Command::Terminate {} => {
                 self.clear().await;
                 Ok(())
@@ -69,58 +77,112 @@ impl Executor {
 
     /// Stops the runtime, and removes what the activity has written.
     pub(crate) async fn clear(&mut self) {
-        self.env.clear();
+        self.deployment = None;
+        self.is_broken = false;
         self.runtime.clear().await;
+    }
+
+    /// A command was broken off, or has failed: what it leaves behind is removed.
+    pub(crate) async fn clean_up(&mut self, command: &Command) {
+        match command {
+            Command::Deploy(_) => self.clear().await,
+            // What was deployed is still to be started, which is possible only anew.
+            Command::Start { .. } => {
+                self.runtime.clear().await;
+                self.is_broken = true;
+            }
+            _ => {}
+        }
+    }
+
+    async fn deploy(&mut self, deployment: Deployment, output: &Outlet<'_>) -> Result<(), Failure> {
+        let answer = self.runtime.deploy(deployment.clone(), output).await?;
+        self.deployment = Some(deployment);
+        output.write(Channel::Stdout, answer.into()).await;
+        Ok(())
+    }
+
+    async fn start(&mut self, args: Vec<String>, output: &Outlet<'_>) -> Result<(), Failure> {
+        if self.is_broken {
+            let deployment = self.deployment.clone().ok_or_else(out_of_order)?;
+            self.runtime.deploy(deployment, output).await?;
+            self.is_broken = false;
+        }
+        self.runtime.start(args, output).await
+    }
+
+    /// What `deploy` gives all commands, and a command's own over it.
+    fn environment(&self, own: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let deployment = self.deployment.as_ref();
+        let mut environment =
+            deployment.map_or_else(BTreeMap::new, |deployed| deployed.env.clone());
+        environment.extend(own);
+        environment
     }
 
     async fn run(
         &self,
-        program: String,
-        args: Vec<String>,
-        env: BTreeMap<String, String>,
+        run: Run,
+        limit: Option<Period>,
         output: &Outlet<'_>,
     ) -> Result<(), Failure> {
-        let mut environment = self.env.clone();
-        environment.extend(env);
-        let run = Run {
-            program,
-            args,
-            env: environment,
-        };
-        let mut process = self.runtime.run(run).await.map_err(|error| Failure {
+        let process = self.runtime.run(run).await.map_err(|error| Failure {
             code: match error {
                 RunError::Refused { code, .. } => code,
                 RunError::Gone(_) => Failure::NO_CODE,
             },
             message: error.to_string(),
         })?;
-        while let Some(piece) = process.next().await {
-            match piece {
-                Output::Stdout(bytes) => output.write(Channel::Stdout, bytes).await,
-                Output::Stderr(bytes) => output.write(Channel::Stderr, bytes).await,
-            }
+        let Some(Period(limit)) = limit else {
+            return finish(process, output).await;
+        };
+        let mut process = process;
+        if timeout(limit, pass_on(&mut process, output)).await.is_ok() {
+            return finish(process, output).await;
         }
-        let status = process.wait().await.map_err(|error| Failure::of(&error))?;
-        match status.shell_code() {
-            0 => Ok(()),
-            // Clients take the code out of this sentence: it must stay as it is.
-            code => Err(Failure {
-                code,
-                message: format!("ExeScript command exited with code {code}"),
-            }),
-        }
+        process.signal(Signal::KILL);
+        // What it has written until now is passed on. Who cannot be killed is left to the runtime.
+        let _ = timeout(DYING, finish(process, output)).await;
+        let limit = Period(limit);
+        Err(Failure::new(format!(
+            "the command was killed: it has not ended within its timeout of {limit}"
+        )))
     }
-
-    async fn transfer(&self, transfer: &Transfer) -> Result<(), Failure> {
+    async fn transfer(&self, transfer: &Transfer, output: &Outlet<'_>) -> Result<(), Failure> {
         if let Some(format) = transfer.format {
             let message = format!("archives cannot be packed or unpacked: {format:?}");
             return Err(Failure::new(message));
         }
         let volumes = self.runtime.volumes().ok_or_else(out_of_order)?;
-        let copied = self
+        let (far, travelled) = watch::channel(Travelled::default());
+        let copying = self
             .transfers
-            .copy(&transfer.from, &transfer.to, volumes)
-            .await;
+            .copy(&transfer.from, &transfer.to, volumes, &far);
+        let copied = tell_of(copying, travelled, transfer.progress, output).await;
         copied.map_err(|error| Failure::of(&error))
+    }
+}
+
+/// Passes on what a process writes, until it ends.
+async fn pass_on(process: &mut Process, output: &Outlet<'_>) {
+    while let Some(piece) = process.next().await {
+        match piece {
+            Output::Stdout(bytes) => output.write(Channel::Stdout, bytes).await,
+            Output::Stderr(bytes) => output.write(Channel::Stderr, bytes).await,
+        }
+    }
+}
+
+/// Waits for a process, and tells how it has ended.
+async fn finish(mut process: Process, output: &Outlet<'_>) -> Result<(), Failure> {
+    pass_on(&mut process, output).await;
+    let status = process.wait().await.map_err(|error| Failure::of(&error))?;
+    match status.shell_code() {
+        0 => Ok(()),
+        // Clients take the code out of this sentence: it must stay as it is.
+        code => Err(Failure {
+            code,
+            message: format!("ExeScript command exited with code {code}"),
+        }),
     }
 }

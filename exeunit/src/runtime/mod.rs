@@ -11,6 +11,7 @@ mod deployment;
 mod executor;
 mod external;
 mod machine;
+mod progress;
 pub(crate) mod protocol;
 mod runner;
 mod sandbox;
@@ -29,12 +30,14 @@ pub(crate) use self::{
     machine::{
         MachineRuntime, MachineRuntimeConfig, boot as boot_machine, open as open_image, remove_disk,
     },
+    progress::Travelled,
     runner::{Job, News, run_jobs},
     sandbox::{SandboxRuntime, SandboxRuntimeConfig},
     self_test::{SelfTestError, machine_template, sandbox_template, test_machine, test_sandbox},
 };
 use crate::{
     activity::{Channel, Failure},
+    event::Progress,
     sandbox::{Monitor, Process, RunError},
     script::Deployment,
     transfer::Volumes,
@@ -89,6 +92,11 @@ impl Outlet<'_> {
     pub(crate) async fn write(&self, channel: Channel, bytes: Bytes) {
         // If nobody listens any more, the end of everything is near.
         let _ = self.0.send(News::Output(channel, bytes)).await;
+    }
+
+    /// Tells how far the command is.
+    pub(crate) async fn progress(&self, progress: Progress) {
+        let _ = self.0.send(News::Progress(progress)).await;
     }
 }
 

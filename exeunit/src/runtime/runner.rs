@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Executor, Outlet};
 use crate::{
     activity::{Channel, Failure},
+    event::Progress,
     script::Command,
 };
 
@@ -22,6 +23,7 @@ pub(crate) struct Job {
 #[derive(Debug)]
 pub(crate) enum News {
     Output(Channel, Bytes),
+    Progress(Progress),
     Ended(Result<(), Failure>),
 }
 
@@ -35,9 +37,12 @@ pub(crate) async fn run_jobs(
         let outlet = Outlet(&news);
         let outcome = tokio::select! {
             biased;
-            outcome = executor.execute(command, &outlet) => outcome,
+            outcome = executor.execute(command.clone(), &outlet) => outcome,
             () = interrupt.cancelled() => Err(Failure::new("the command was interrupted")),
         };
+        if outcome.is_err() {
+            executor.clean_up(&command).await;
+        }
         // Without a listener there is no next job either.
         let _ = news.send(News::Ended(outcome)).await;
     }

@@ -10,6 +10,7 @@ use std::io;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use prost::bytes::Bytes;
+use tokio::sync::watch;
 
 pub(crate) use self::{
     container::{Volume, Volumes},
@@ -21,7 +22,10 @@ use self::{
     http::{HttpError, Web},
     location::Location,
 };
-use crate::gsb::{Bus, CallError};
+use crate::{
+    gsb::{Bus, CallError},
+    runtime::Travelled,
+};
 
 /// What fetches and stores files.
 #[derive(Clone, Debug)]
@@ -74,6 +78,7 @@ impl Transfers {
         from: &str,
         to: &str,
         volumes: &Volumes,
+        far: &watch::Sender<Travelled>,
     ) -> Result<(), TransferError> {
         let (source, target) = (Source::parse(from)?, Location::parse(to)?);
         let is_inside = |location: &Location| matches!(location, Location::Container(_));
@@ -89,6 +94,7 @@ impl Transfers {
                 let mut file = volumes.create(&path)?;
                 while let Some(bytes) = download.next().await? {
                     file.write(&bytes).await?;
+                    far.send_modify(|far| far.done += bytes.len() as u64);
                 }
                 file.finish().await
             }

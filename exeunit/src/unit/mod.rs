@@ -43,6 +43,7 @@ use crate::{
     runtime::{Executor, run_jobs},
     sandbox::Monitor,
     service,
+    spool::Spool,
     supervisor::{Connections, Supervisor},
     transfer::Transfers,
     usage::Meter,
@@ -50,6 +51,13 @@ use crate::{
 
 /// How long the end may take once nothing runs any more.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// The disk space of an agreement that does not say, in bytes.
+const STORAGE: u64 = 1 << 30;
+/// The part of the agreed disk space that the events of scripts may take until they are read.
+const SPOOL_PART: u64 = 4;
+/// The least that they may take, in bytes: some pieces of output.
+const LEAST_SPOOL: u64 = 1 << 20;
+
 /// What a program does that is started as an exe-unit: the code that it exits with.
 pub(crate) fn main() -> u8 {
     let started = Instant::now();
@@ -168,11 +176,13 @@ impl ExeUnit {
         let (states, received_states) = mpsc::unbounded_channel();
         let (usage, received_usage) = mpsc::channel(1);
         let runner = tokio::spawn(run_jobs(executor, received_jobs, news));
-        let supervisor = Supervisor::start(Connections {
+        let connections = Connections {
             jobs,
             news: received_news,
             states,
-        });
+        };
+        let spool = Spool::new(settings.work_dir.clone(), spool_bytes(&agreement));
+        let supervisor = Supervisor::start(connections, spool);
         let answering = TaskTracker::new();
         tokio::spawn(service::serve(calls, supervisor.clone(), answering.clone()));
         let end_of_usage = CancellationToken::new();
@@ -237,6 +247,12 @@ impl ExeUnit {
             tracing::warn!("somebody on the bus has not listened to the end");
         }
     }
+}
+
+/// What the events of scripts may take of the disk, in bytes.
+fn spool_bytes(agreement: &Agreement) -> u64 {
+    let storage = agreement.storage_bytes.unwrap_or(STORAGE);
+    (storage / SPOOL_PART).max(LEAST_SPOOL)
 }
 
 /// Waits until a sandbox has ended that was not stopped.

@@ -29,8 +29,9 @@ pub(crate) struct Image {
 impl Image {
     /// A shell and a few programs, with volumes at `/golem/in` and `/golem/out`.
     pub(crate) fn build() -> Self {
-        let tree =
-            HostPrograms::copy(&["sh", "cat", "env", "head", "ls", "mkfifo", "sleep", "true"]);
+        let tree = HostPrograms::copy(&[
+            "sh", "cat", "env", "head", "ls", "mkfifo", "setsid", "sleep", "true",
+        ]);
         let configuration = json!({
             "Env": ["PATH=/bin", "COLOUR=green"],
             "WorkingDir": "/golem/in",

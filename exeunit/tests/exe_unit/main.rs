@@ -1,5 +1,6 @@
 //! The exe-unit as a process, on a bus that the test plays.
 
+mod batches;
 mod deploy;
 mod ends;
 mod external;

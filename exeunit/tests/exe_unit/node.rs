@@ -15,6 +15,7 @@ use exeunit::gsb::{
     },
 };
 use futures::{SinkExt, StreamExt};
+use serde_json::Value;
 use sha3::{Digest, Sha3_256};
 use tokio::{
     net::{UnixListener, UnixStream},
@@ -163,6 +164,17 @@ impl Node {
         decode::<Result<M::Reply, CallError>>(&answer.data)?
     }
 
+    /// Calls the exe-unit with whatever it may be, and gives what it answers.
+    pub(crate) async fn raw(
+        &self,
+        name: &'static str,
+        message: &Value,
+    ) -> Result<Value, CallError> {
+        let answer = self.put(name, encode(message)?).recv().await;
+        let answer = answer.ok_or(CallError::Closed("the exe-unit is gone".to_owned()))?;
+        decode::<Result<Value, CallError>>(&answer.data)?
+    }
+
     /// Calls the exe-unit and collects the items of its answer.
     pub(crate) async fn stream<M: Message>(&self, message: &M) -> Vec<M::Reply> {
         let mut answers = self.send(message);
@@ -180,10 +192,13 @@ impl Node {
     }
 
     fn send<M: Message>(&self, message: &M) -> mpsc::UnboundedReceiver<CallReply> {
+        self.put(M::NAME, encode(message).expect("it can be encoded"))
+    }
+
+    fn put(&self, name: &'static str, data: Vec<u8>) -> mpsc::UnboundedReceiver<CallReply> {
         let (answers, received) = mpsc::unbounded_channel();
-        let data = encode(message).expect("it can be encoded");
         let outgoing = Outgoing {
-            name: M::NAME,
+            name,
             data,
             answers,
         };

@@ -14,7 +14,7 @@ use rustix::{
     process::{Pid, Signal, WaitStatus, kill_process_group},
 };
 
-use super::link::Link;
+use super::{descent, link::Link};
 use crate::sandbox::wire::{End, Ended, Output, Report};
 
 /// The most that one message carries of a command's output, in bytes.
@@ -79,9 +79,13 @@ impl Command {
         self.window = self.window.map(|window| window.saturating_add(bytes));
     }
 
-    /// Sends a signal to the process group, unless the process has ended and its id may be another's.
+    /// Sends a signal to the process group, unless the process has ended and its id may be another's. Who is
+    /// killed is so with all descendants.
     pub(super) fn signal(&self, signal: i32) {
         if let (None, Some(signal)) = (self.end, Signal::from_named_raw(signal)) {
+            if signal == Signal::KILL {
+                descent::kill(self.pid);
+            }
             // It can only fail because the last process of the group ends at this moment.
             let _ = kill_process_group(self.pid, signal);
         }

@@ -4,6 +4,7 @@
 //! command, or the end of a process. Nothing here blocks otherwise. It has no privileges left when it serves.
 
 mod command;
+mod descent;
 mod link;
 mod measure;
 mod program;
