@@ -38,6 +38,7 @@ pub(crate) fn tree(root: Pid) -> Measured {
         cpu_micros: ticks * 1_000_000 / clock_ticks_per_second(),
         resident_bytes: pages * page_size() as u64,
         scratch_bytes: 0,
+        peak_process_bytes: 0,
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::param::clock_ticks_per_second;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::spawn_blocking,
     time::{MissedTickBehavior, interval},
 };
@@ -33,7 +33,43 @@ pub(crate) struct Meter {
     /// The counters that the agreement has, in its order.
     names: Vec<String>,
     vectors: mpsc::Sender<Vec<f64>>,
+    limits: UsageLimits,
+    /// Told once, when a limit is exceeded.
+    exceeded: Option<oneshot::Sender<Exceeded>>,
     usage: Usage,
+}
+
+/// What an activity may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UsageLimits {
+    /// Memory of all processes, with what they have written to files in memory.
+    pub(crate) memory_bytes: Option<u64>,
+    /// What lies in volumes, logs and scratch space.
+    pub(crate) storage_bytes: Option<u64>,
+}
+
+/// An activity has used more than was agreed on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it has used {used} bytes of {what}, and {limit} are agreed on")]
+pub(crate) struct Exceeded {
+    what: &'static str,
+    used: u64,
+    limit: u64,
+}
+
+impl UsageLimits {
+    /// Which limit is exceeded, if any.
+    fn check(self, memory_bytes: u64, storage_bytes: u64) -> Result<(), Exceeded> {
+        for (what, used, limit) in [
+            ("memory", memory_bytes, self.memory_bytes),
+            ("storage", storage_bytes, self.storage_bytes),
+        ] {
+            if let Some(limit) = limit.filter(|&limit| used > limit) {
+                return Err(Exceeded { what, used, limit });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What an activity has used.
@@ -65,13 +101,16 @@ impl Usage {
 }
 
 impl Meter {
-    /// Measures an activity that has begun at `started`. The agreement's counters are given to `vectors`.
+    /// Measures an activity that has begun at `started`. The agreement's counters are given to `vectors`;
+    /// `exceeded` is told of the first limit that does not hold.
     pub(crate) fn new(
         started: Instant,
         work: PathBuf,
         sandbox: watch::Receiver<Option<Monitor>>,
         names: Vec<String>,
         vectors: mpsc::Sender<Vec<f64>>,
+        limits: UsageLimits,
+        exceeded: oneshot::Sender<Exceeded>,
     ) -> Self {
         Self {
             started,
@@ -79,6 +118,8 @@ impl Meter {
             sandbox,
             names,
             vectors,
+            limits,
+            exceeded: Some(exceeded),
             usage: Usage::default(),
         }
     }
@@ -120,16 +161,28 @@ impl Meter {
         let work = self.work.clone();
         let volumes = spawn_blocking(move || size_below(&work)).await.unwrap_or(0);
         let memory = sandbox.resident_bytes + sandbox.scratch_bytes;
+        let storage = volumes + sandbox.scratch_bytes;
+        if let Err(exceeded) = self.limits.check(memory, storage)
+            && let Some(tell) = self.exceeded.take()
+        {
+            // Who is on the way to the end already needs no reason.
+            let _ = tell.send(exceeded);
+        }
+        // Between two looks a process may have come, taken much, and gone.
+        let peak = memory.max(sandbox.peak_process_bytes);
         self.usage = Usage {
             duration: self.started.elapsed(),
             // Between a sandbox's end and that of its first process, its time is in no account.
             cpu: self.usage.cpu.max(own + sandbox.cpu),
-            peak_memory_bytes: self.usage.peak_memory_bytes.max(memory),
-            storage_bytes: volumes + sandbox.scratch_bytes,
+            peak_memory_bytes: self.usage.peak_memory_bytes.max(peak),
+            storage_bytes: storage,
             custom,
         };
     }
 }
+
+/// What a file takes of a disk though it is empty, in bytes: about what file systems spend on its name and its attributes.
+const ENTRY: u64 = 512;
 
 /// The disk space that all files below a folder take, in bytes. Files may come and go meanwhile.
 fn size_below(folder: &Path) -> u64 {
@@ -145,7 +198,7 @@ fn size_of(entry: &fs::DirEntry) -> io::Result<u64> {
         true => size_below(&entry.path()),
         false => 0,
     };
-    Ok(metadata.blocks() * BLOCK + below)
+    Ok(ENTRY + metadata.blocks() * BLOCK + below)
 }
 
 #[cfg(test)]
@@ -172,6 +225,28 @@ mod tests {
         let names = names.map(|name| format!("golem.usage.{name}"));
         assert_eq!(usage.vector(&names), [0.25, 3.0, 0.0, 1.5, 0.5, 7.5]);
         assert!(usage.vector(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_limit_is_exceeded_by_more_than_it() {
+        let limits = UsageLimits {
+            memory_bytes: Some(10),
+            storage_bytes: Some(20),
+        };
+        assert_eq!(limits.check(10, 20), Ok(()));
+        assert_eq!(UsageLimits::default().check(u64::MAX, u64::MAX), Ok(()));
+        let message = |memory, storage| {
+            let exceeded = limits.check(memory, storage).expect_err("too much");
+            exceeded.to_string()
+        };
+        assert_eq!(
+            message(11, 21),
+            "it has used 11 bytes of memory, and 10 are agreed on"
+        );
+        assert_eq!(
+            message(0, 21),
+            "it has used 21 bytes of storage, and 20 are agreed on"
+        );
     }
 
     #[test]

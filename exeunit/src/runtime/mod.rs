@@ -13,6 +13,7 @@ mod external;
 mod machine;
 mod progress;
 pub(crate) mod protocol;
+mod room;
 mod runner;
 mod sandbox;
 mod self_test;
@@ -31,6 +32,7 @@ pub(crate) use self::{
         MachineRuntime, MachineRuntimeConfig, boot as boot_machine, open as open_image, remove_disk,
     },
     progress::Travelled,
+    room::Room,
     runner::{Job, News, run_jobs},
     sandbox::{SandboxRuntime, SandboxRuntimeConfig},
     self_test::{SelfTestError, machine_template, sandbox_template, test_machine, test_sandbox},

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Outlet, Run, Runtime, deployment, deployment::Deployed, out_of_order};
+use super::{Outlet, Room, Run, Runtime, deployment, deployment::Deployed, out_of_order};
 use crate::{
     Program,
     activity::Failure,
@@ -26,8 +26,8 @@ pub(crate) struct SandboxRuntimeConfig {
     pub(crate) task_package: Option<String>,
     /// The sandbox's host name.
     pub(crate) hostname: String,
-    /// What the sandbox may write outside of volumes, in bytes.
-    pub(crate) scratch_bytes: u64,
+    /// What the sandbox may take.
+    pub(crate) room: Room,
 }
 
 /// Runs commands in namespaces of this kernel.
@@ -73,11 +73,11 @@ impl Runtime for SandboxRuntime {
         let SandboxRuntimeConfig {
             program,
             hostname,
-            scratch_bytes,
+            room,
             ..
         } = self.config.clone();
-        let config = deployed.sandbox(program, hostname, scratch_bytes);
-        let sandbox = Sandbox::start(config).await;
+        let config = deployed.sandbox(program, hostname, room.scratch_bytes);
+        let sandbox = Sandbox::start_within(config, room.limits).await;
         let sandbox = sandbox.map_err(|error| Failure::of(&error))?;
         self.monitor.send_replace(Some(sandbox.monitor()));
         self.sandbox = Some(sandbox);

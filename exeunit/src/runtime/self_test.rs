@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     Program,
     program::NotEntered,
-    sandbox::{Root, Sandbox, SandboxConfig, SandboxError, adopt},
+    sandbox::{Enforced, Limits, Root, Sandbox, SandboxConfig, SandboxError, adopt},
     vm::{self, MachineError, Parts, PartsError},
 };
 
@@ -31,9 +31,16 @@ pub(crate) enum SelfTestError {
     Machine(#[from] MachineError),
 }
 
-/// What offers say of the sandbox.
+/// What offers say of the sandbox: among it which limits hold for all processes of an activity together, as is found
+/// out by setting some.
 pub(crate) fn sandbox_template() -> Value {
-    json!({"properties": {"golem.runtime.capabilities": []}, "constraints": ""})
+    // A system that allows no sandbox at all says so by its self-test.
+    let enforced = test_sandbox().unwrap_or_default();
+    let properties = json!({
+        "golem.runtime.capabilities": [],
+        "golem.runtime.limits": enforced.names(),
+    });
+    json!({"properties": properties, "constraints": ""})
 }
 
 /// What offers say of virtual machines.
@@ -52,8 +59,8 @@ pub(crate) fn test_machine(folder: Option<&Path>) -> Result<Option<String>, Self
     })
 }
 
-/// Starts an empty sandbox and stops it again.
-pub(crate) fn test_sandbox() -> Result<(), SelfTestError> {
+/// Starts an empty sandbox and stops it again. Which of its limits hold for all its processes.
+pub(crate) fn test_sandbox() -> Result<Enforced, SelfTestError> {
     let path = std::env::temp_dir().join(format!("exe-unit-test-{}", std::process::id()));
     let made = fs::create_dir(&path).and_then(|()| adopt(&path));
     made.map_err(|source| SelfTestError::Folder {
@@ -66,16 +73,23 @@ pub(crate) fn test_sandbox() -> Result<(), SelfTestError> {
     tested
 }
 
-fn start_and_stop(root: Root) -> Result<(), SelfTestError> {
+fn start_and_stop(root: Root) -> Result<Enforced, SelfTestError> {
     let config = SandboxConfig {
         program: Program::this()?,
         root,
         volumes: Vec::new(),
         hostname: "test".to_owned(),
     };
+    let limits = Limits {
+        memory_bytes: Some(64 << 20),
+        cpu_threads: Some(1),
+        ..Limits::default()
+    };
     tokio_runtime()?.block_on(async {
-        Sandbox::start(config).await?.stop().await;
-        Ok(())
+        let sandbox = Sandbox::start_within(config, limits).await?;
+        let enforced = sandbox.enforced();
+        sandbox.stop().await;
+        Ok(enforced)
     })
 }
 

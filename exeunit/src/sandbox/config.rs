@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, os::unix::ffi::OsStrExt, path::PathBuf};
 
-use super::{process::WINDOW, wire};
+use super::{limits::Limits, process::WINDOW, wire};
 use crate::program::Program;
 
 /// The room for `/dev/shm` where no other scratch space is asked for, in bytes.
@@ -85,8 +85,8 @@ impl Command {
     }
 }
 
-impl From<&SandboxConfig> for wire::Setup {
-    fn from(config: &SandboxConfig) -> Self {
+impl wire::Setup {
+    pub(super) fn new(config: &SandboxConfig, limits: &Limits) -> Self {
         let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
         let (tree, in_place, scratch_bytes) = match &config.root {
             Root::Overlay {
@@ -105,6 +105,10 @@ impl From<&SandboxConfig> for wire::Setup {
             scratch_bytes,
             volumes: config.volumes.iter().map(volume).collect(),
             hostname: config.hostname.clone(),
+            memory_bytes: limits.memory_bytes,
+            processes: limits.processes,
+            cpu_threads: limits.cpu_threads,
+            file_bytes: limits.file_bytes,
         }
     }
 }

@@ -47,11 +47,14 @@
 )]
 
 mod agent;
+mod build;
 mod config;
 mod error;
+mod group;
 mod guest;
 mod host;
 mod launch;
+mod limits;
 mod loopback;
 mod mounts;
 mod namespaces;
@@ -88,6 +91,7 @@ pub(crate) use self::{
 pub use self::{
     config::{Command, Root, SandboxConfig, Volume},
     error::{RunError, SandboxError, SandboxGone},
+    limits::{Enforced, Limits},
     privilege::adopt,
     process::{ExitStatus, Output, Process},
 };
@@ -100,12 +104,16 @@ use self::wire::{HostFrames, Report, Request, Run, ToAgent};
 /// Counters that a runtime keeps by itself, by name.
 pub(crate) type Counters = BTreeMap<String, f64>;
 
+/// How long the kernel may take to end the processes of a sandbox.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A place where programs run, apart from everything else.
 #[derive(Debug)]
 pub struct Sandbox {
     orders: mpsc::UnboundedSender<Order>,
     next_id: AtomicU64,
     launcher: Child,
+    enforced: Enforced,
 }
 
 /// What the processes of a sandbox have used so far, ended ones included.
@@ -117,23 +125,36 @@ pub struct Measurement {
     pub resident_bytes: u64,
     /// Scratch space in use at this moment, in bytes.
     pub scratch_bytes: u64,
+    /// The most memory that any one process has had resident, ended ones included, in bytes.
+    pub peak_process_bytes: u64,
 }
 
 impl Sandbox {
-    /// Builds a sandbox; it stands when this returns.
+    /// Builds a sandbox whose processes may take what [`Limits::default`] says; it stands when this returns.
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
+        Self::start_within(config, Limits::default()).await
+    }
+
+    /// Builds a sandbox whose processes may take as much as `limits` say; it stands when this returns.
+    pub async fn start_within(config: SandboxConfig, limits: Limits) -> Result<Self, SandboxError> {
         let program = config.program.path();
         let (connection, launcher) = launch(&config).map_err(|source| SandboxError::Launch {
             program: program.to_owned(),
             source,
         })?;
         let mut connection = connect(connection);
-        greet(&mut connection, &config).await?;
+        let enforced = greet(&mut connection, &config, &limits).await?;
         Ok(Self {
             orders: attend(connection),
             next_id: AtomicU64::new(0),
             launcher,
+            enforced,
         })
+    }
+
+    /// Which of its limits hold for all its processes together.
+    pub fn enforced(&self) -> Enforced {
+        self.enforced
     }
 
     /// Starts a program, beside whatever runs already.
@@ -151,7 +172,15 @@ impl Sandbox {
     pub async fn stop(mut self) {
         // Who is gone already has nothing to be stopped, and is only waited for.
         let _ = self.orders.send(Order::Stop);
-        let _ = self.launcher.wait().await;
+        if !self
+            .launcher
+            .wait()
+            .await
+            .is_ok_and(|status| status.success())
+        {
+            // It was killed, and has not cleared up.
+            let _ = tokio::task::spawn_blocking(|| group::sweep_all(PATIENCE)).await;
+        }
     }
 }
 
@@ -227,6 +256,7 @@ impl Monitor {
             cpu: Duration::from_micros(measured.cpu_micros),
             resident_bytes: measured.resident_bytes,
             scratch_bytes: measured.scratch_bytes,
+            peak_process_bytes: measured.peak_process_bytes,
         })
     }
 
@@ -270,13 +300,17 @@ pub(crate) fn attend(connection: Connection) -> mpsc::UnboundedSender<Order> {
 }
 
 /// Tells the launcher what to build, and waits until the agent is there.
-async fn greet(connection: &mut Connection, config: &SandboxConfig) -> Result<(), SandboxError> {
+async fn greet(
+    connection: &mut Connection,
+    config: &SandboxConfig,
+    limits: &Limits,
+) -> Result<Enforced, SandboxError> {
     let mute = |source| SandboxError::Mute {
         program: config.program.path().to_owned(),
         source,
     };
     let setup = ToAgent {
-        request: Some(Request::Setup(config.into())),
+        request: Some(Request::Setup(wire::Setup::new(config, limits))),
     };
     connection
         .send(setup)
@@ -284,7 +318,9 @@ async fn greet(connection: &mut Connection, config: &SandboxConfig) -> Result<()
         .map_err(|error| mute(Some(error)))?;
     match connection.next().await {
         Some(Ok(answer)) => match answer.report {
-            Some(Report::Ready(_)) => Ok(()),
+            Some(Report::Ready(ready)) => {
+                Ok(ready.enforced.map(Enforced::from).unwrap_or_default())
+            }
             Some(Report::Unable(unable)) if unable.forbidden => {
                 Err(SandboxError::Forbidden(unable.reason))
             }

@@ -11,6 +11,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, apply_filter, sock_filter,
 };
 
+use super::wire::Confinement;
+
 /// Why the filters could not be put on.
 pub(super) type Error = seccompiler::Error;
 
@@ -59,7 +61,23 @@ const FORBIDDEN: &[c_long] = &[
     SYS_quotactl,
     SYS_quotactl_fd,
     SYS_syslog,
+    SYS_settimeofday,
+    SYS_clock_settime,
+    SYS_fanotify_init,
+    SYS_lookup_dcookie,
+    SYS_vhangup,
+    SYS_migrate_pages,
+    OPEN_TREE_ATTR,
 ];
+
+/// Younger than the library that has the names of all others.
+const OPEN_TREE_ATTR: c_long = 467;
+
+/// Calls that take memory which counts for no process.
+const UNACCOUNTED_MEMORY: [c_long; 2] = [SYS_memfd_create, SYS_memfd_secret];
+
+/// Requests by which a program puts words into the mouth of whoever sits at its terminal.
+const TERMINAL_INPUT: [u64; 2] = [TIOCSTI, TIOCLINUX];
 
 /// The flags of `clone` that make a namespace.
 const NAMESPACE_FLAGS: [c_int; 7] = [
@@ -76,16 +94,24 @@ const NAMESPACE_FLAGS: [c_int; 7] = [
 const SOCKET_FAMILIES: [c_int; 4] = [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK];
 
 /// Puts the filters on this process, and with it on all its children, for good.
-pub(super) fn apply() -> Result<(), Error> {
-    for filter in filters()? {
+pub(super) fn apply(confinement: &Confinement) -> Result<(), Error> {
+    for filter in filters(confinement)? {
         apply_filter(&filter)?;
     }
     Ok(())
 }
 
-fn filters() -> Result<Vec<BpfProgram>, BackendError> {
+fn filters(confinement: &Confinement) -> Result<Vec<BpfProgram>, BackendError> {
     let mut forbidden: Rules = FORBIDDEN.iter().map(|&call| (call, Vec::new())).collect();
     forbidden.insert(SYS_clone, makes_a_namespace()?);
+    forbidden.insert(SYS_ioctl, types_into_a_terminal()?);
+    if confinement.pinned {
+        forbidden.insert(SYS_sched_setaffinity, Vec::new());
+    }
+    if confinement.address_space.is_some() {
+        // Memory that is in no process's account.
+        forbidden.extend(UNACCOUNTED_MEMORY.map(|call| (call, Vec::new())));
+    }
     Ok(vec![
         #[cfg(target_arch = "x86_64")]
         no_x32(),
@@ -116,6 +142,11 @@ fn makes_a_namespace() -> Result<Vec<SeccompRule>, BackendError> {
         SeccompRule::new(vec![argument(0, is_set, flag)?])
     };
     NAMESPACE_FLAGS.into_iter().map(rule).collect()
+}
+
+fn types_into_a_terminal() -> Result<Vec<SeccompRule>, BackendError> {
+    let rule = |request| SeccompRule::new(vec![argument(1, SeccompCmpOp::Eq, request)?]);
+    TERMINAL_INPUT.into_iter().map(rule).collect()
 }
 
 fn is_another_socket() -> Result<Vec<SeccompRule>, BackendError> {
@@ -194,6 +225,10 @@ mod tests {
             (Attempt(SYS_socket, AF_VSOCK.into(), stream), EAFNOSUPPORT),
             (Attempt(SYS_socket, AF_PACKET.into(), stream), EAFNOSUPPORT),
             (Attempt(SYS_socket, AF_ALG.into(), stream), EAFNOSUPPORT),
+            (Attempt(SYS_sched_setaffinity, 0, 0), EPERM),
+            (Attempt(SYS_memfd_create, 0, 0), EPERM),
+            (Attempt(SYS_ioctl, -1, TIOCSTI as c_long), EPERM),
+            (Attempt(SYS_ioctl, -1, FIONREAD as c_long), EBADF),
             (Attempt(SYS_getpid, 0, 0), 0),
             (Attempt(SYS_close, -1, 0), EBADF),
             (Attempt(0x4000_0000 | SYS_getpid, 0, 0), ENOSYS),
@@ -201,7 +236,12 @@ mod tests {
         ]);
         // The filters stay on the thread that has put them on.
         let filtered = thread::spawn(move || {
-            apply().expect("a thread may always restrict itself");
+            let confinement = Confinement {
+                pinned: true,
+                address_space: Some(1 << 40),
+                ..Confinement::default()
+            };
+            apply(&confinement).expect("a thread may always restrict itself");
             cases
                 .into_iter()
                 .map(|(attempt, errno)| (attempt.0, attempt.make(), errno))

@@ -69,6 +69,16 @@ pub(crate) struct Setup {
     pub(crate) volumes: Vec<Volume>,
     #[prost(string, tag = "5")]
     pub(crate) hostname: String,
+    /// What all processes together may take; without a number, as much as there is.
+    #[prost(uint64, optional, tag = "6")]
+    pub(crate) memory_bytes: Option<u64>,
+    #[prost(uint64, tag = "7")]
+    pub(crate) processes: u64,
+    #[prost(uint32, optional, tag = "8")]
+    pub(crate) cpu_threads: Option<u32>,
+    /// The size of any one file.
+    #[prost(uint64, optional, tag = "9")]
+    pub(crate) file_bytes: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -173,7 +183,75 @@ pub(crate) enum Report {
 
 /// The sandbox stands.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Ready {}
+pub(crate) struct Ready {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) enforced: Option<Enforced>,
+}
+
+/// Which limits hold for all processes together.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct Enforced {
+    #[prost(bool, tag = "1")]
+    pub(crate) memory: bool,
+    #[prost(bool, tag = "2")]
+    pub(crate) processes: bool,
+    #[prost(bool, tag = "3")]
+    pub(crate) cpu: bool,
+}
+
+impl From<super::Enforced> for Enforced {
+    fn from(enforced: super::Enforced) -> Self {
+        let super::Enforced {
+            memory,
+            processes,
+            cpu,
+        } = enforced;
+        Self {
+            memory,
+            processes,
+            cpu,
+        }
+    }
+}
+
+impl From<Enforced> for super::Enforced {
+    fn from(enforced: Enforced) -> Self {
+        let Enforced {
+            memory,
+            processes,
+            cpu,
+        } = enforced;
+        Self {
+            memory,
+            processes,
+            cpu,
+        }
+    }
+}
+
+/// What the launcher leaves to the agent, which gets it as an argument.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Confinement {
+    /// Processes and threads.
+    #[prost(uint64, tag = "1")]
+    pub(crate) processes: u64,
+    /// What each process may take of memory, because no limit holds for all of them together.
+    #[prost(uint64, optional, tag = "2")]
+    pub(crate) address_space: Option<u64>,
+    /// The size of any one file.
+    #[prost(uint64, optional, tag = "3")]
+    pub(crate) file_bytes: Option<u64>,
+    /// Whether no process may choose its processors: they were chosen.
+    #[prost(bool, tag = "4")]
+    pub(crate) pinned: bool,
+    #[prost(message, optional, tag = "5")]
+    pub(crate) enforced: Option<Enforced>,
+    /// Open files of the control group, by their descriptors.
+    #[prost(int32, optional, tag = "6")]
+    pub(crate) cpu_file: Option<i32>,
+    #[prost(int32, optional, tag = "7")]
+    pub(crate) memory_file: Option<i32>,
+}
 
 /// The sandbox could not be built.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -243,4 +321,7 @@ pub(crate) struct Measured {
     /// The scratch space in use now.
     #[prost(uint64, tag = "3")]
     pub(crate) scratch_bytes: u64,
+    /// The most memory that any one process, ended ones too, has had resident.
+    #[prost(uint64, tag = "4")]
+    pub(crate) peak_process_bytes: u64,
 }

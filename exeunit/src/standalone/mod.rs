@@ -29,11 +29,9 @@ use crate::{
     Program,
     cause::in_one_line,
     image::{self, ImageError},
-    runtime::{self, Deployed, MachineRuntimeConfig, SelfTestError, VolumeError},
+    runtime::{self, Deployed, MachineRuntimeConfig, Room, SelfTestError, VolumeError},
 };
 
-/// What commands may write outside of volumes if nobody says, in bytes.
-const SCRATCH: u64 = 1 << 30;
 /// The memory of a virtual machine if nobody says, in bytes.
 const MEMORY: u64 = 512 << 20;
 const GIB: f64 = (1u64 << 30) as f64;
@@ -80,7 +78,10 @@ fn run(command_line: CommandLine) -> Result<(), RuntimeError> {
     match (&command_line.mode, command_line.place) {
         (Mode::Deploy { .. }, _) => deploy(command_line),
         (Mode::Start { .. }, _) => start(&command_line),
-        (Mode::Test, PlaceKind::Sandbox) => Ok(runtime::test_sandbox()?),
+        (Mode::Test, PlaceKind::Sandbox) => {
+            runtime::test_sandbox()?;
+            Ok(())
+        }
         (Mode::Test, PlaceKind::Vm) => {
             if let Some(warning) = runtime::test_machine(command_line.vm_folder.as_deref())? {
                 eprintln!("kiln-runtime: {warning}");
@@ -142,7 +143,7 @@ fn start(command_line: &CommandLine) -> Result<(), RuntimeError> {
         let hostname = record.hostname.clone().unwrap_or(HOSTNAME.to_owned());
         let deployed = record.deployed();
         let place = match command_line.place {
-            PlaceKind::Sandbox => Place::sandbox(deployed, hostname, scratch(common)).await?,
+            PlaceKind::Sandbox => Place::sandbox(deployed, hostname, room(common)).await?,
             PlaceKind::Vm => {
                 let config = machine(command_line, work.clone(), hostname)?;
                 Place::machine(deployed, &config).await?
@@ -180,9 +181,12 @@ fn machine(
     })
 }
 
-/// What may be written outside of volumes: it is in memory, so that neither limit may be exceeded by it.
-fn scratch(common: &Common) -> u64 {
-    let limits = [common.mem_gib, common.storage_gib];
-    let bytes = limits.into_iter().flatten().map(|gib| (gib * GIB) as u64);
-    bytes.min().unwrap_or(SCRATCH)
+/// What was agreed on, as far as whoever calls has said it.
+fn room(common: &Common) -> Room {
+    let bytes = |gib: Option<f64>| gib.map(|gib| (gib * GIB) as u64);
+    Room::new(
+        common.cpu_cores,
+        bytes(common.mem_gib),
+        bytes(common.storage_gib),
+    )
 }

@@ -4,7 +4,7 @@ use crate::{
     Program,
     activity::Failure,
     program::NotEntered,
-    runtime::{Deployed, MachineRuntimeConfig, boot_machine, protocol::RunProcess},
+    runtime::{Deployed, MachineRuntimeConfig, Room, boot_machine, protocol::RunProcess},
     sandbox::{Command, Monitor, Process, RunError, Sandbox, SandboxError},
     vm::Machine,
 };
@@ -27,7 +27,7 @@ pub(super) struct Place {
 }
 
 enum Kind {
-    Sandbox(Sandbox),
+    Sandbox(Box<Sandbox>),
     Machine(Box<Machine>),
 }
 
@@ -36,10 +36,11 @@ impl Place {
     pub(super) async fn sandbox(
         deployed: Deployed,
         hostname: String,
-        scratch_bytes: u64,
+        room: Room,
     ) -> Result<Self, PlaceError> {
-        let config = deployed.sandbox(Program::this()?, hostname, scratch_bytes);
-        let kind = Kind::Sandbox(Sandbox::start(config).await?);
+        let config = deployed.sandbox(Program::this()?, hostname, room.scratch_bytes);
+        let sandbox = Sandbox::start_within(config, room.limits).await?;
+        let kind = Kind::Sandbox(Box::new(sandbox));
         Ok(Self { deployed, kind })
     }
 

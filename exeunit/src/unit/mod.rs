@@ -46,7 +46,7 @@ use crate::{
     spool::Spool,
     supervisor::{Connections, Supervisor},
     transfer::Transfers,
-    usage::Meter,
+    usage::{Exceeded, Meter, UsageLimits},
 };
 
 /// How long the end may take once nothing runs any more.
@@ -109,6 +109,8 @@ enum End {
     Node(ReportError),
     #[error("its runtime has ended")]
     Sandbox,
+    #[error(transparent)]
+    Limit(Exceeded),
 }
 
 fn serve(
@@ -149,6 +151,7 @@ struct ExeUnit {
     end_of_usage: CancellationToken,
     reporter: JoinHandle<()>,
     node_gone: oneshot::Receiver<ReportError>,
+    exceeded: oneshot::Receiver<Exceeded>,
     answering: TaskTracker,
 }
 
@@ -187,12 +190,20 @@ impl ExeUnit {
         tokio::spawn(service::serve(calls, supervisor.clone(), answering.clone()));
         let end_of_usage = CancellationToken::new();
         let work = settings.work_dir.clone();
+        let hardware_is_ours = !command_line.runtime_managed_hardware;
+        let limits = UsageLimits {
+            memory_bytes: agreement.memory_bytes.filter(|_| hardware_is_ours),
+            storage_bytes: agreement.storage_bytes.filter(|_| hardware_is_ours),
+        };
+        let (exceeds, exceeded) = oneshot::channel();
         let meter = Meter::new(
             started,
             work,
             monitor.clone(),
             agreement.usage_vector,
             usage,
+            limits,
+            exceeds,
         );
         let reporter = Reporter::new(bus.clone(), activity_id.clone(), report_url.clone());
         let (gone, node_gone) = oneshot::channel();
@@ -212,6 +223,7 @@ impl ExeUnit {
             end_of_usage,
             reporter: tokio::spawn(reporter),
             node_gone,
+            exceeded,
             answering,
         })
     }
@@ -222,6 +234,7 @@ impl ExeUnit {
             signal = self.signals.next() => End::Signal(signal),
             () = self.bus.closed() => End::Bus,
             Ok(error) = &mut self.node_gone => End::Node(error),
+            Ok(exceeded) = &mut self.exceeded => End::Limit(exceeded),
             () = sandbox_gone(&mut self.monitor) => End::Sandbox,
         }
     }

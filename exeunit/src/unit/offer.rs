@@ -37,7 +37,10 @@ pub(super) fn print(command_line: &CommandLine) -> Result<(), OfferError> {
 /// Checks that the runtime works on this machine, and prints what its test has printed.
 pub(super) fn test(command_line: &CommandLine) -> Result<(), OfferError> {
     match &command_line.binary {
-        RuntimeKind::Sandbox => Ok(runtime::test_sandbox()?),
+        RuntimeKind::Sandbox => {
+            runtime::test_sandbox()?;
+            Ok(())
+        }
         RuntimeKind::Vm => {
             if let Some(warning) = runtime::test_machine(command_line.vm_folder.as_deref())? {
                 eprintln!("exe-unit: {warning}");

@@ -7,13 +7,11 @@ use crate::{
     image::Images,
     program::NotEntered,
     runtime::{
-        ExternalConfig, ExternalRuntime, Hardware, MachineRuntime, MachineRuntimeConfig, Runtime,
-        SandboxRuntime, SandboxRuntimeConfig,
+        ExternalConfig, ExternalRuntime, Hardware, MachineRuntime, MachineRuntimeConfig, Room,
+        Runtime, SandboxRuntime, SandboxRuntimeConfig,
     },
 };
 
-/// The scratch space of a sandbox if the agreement does not limit it, in bytes.
-const SCRATCH: u64 = 1 << 30;
 /// The memory of a virtual machine if the agreement does not say, in bytes.
 const MEMORY: u64 = 512 << 20;
 /// How much of the activity's id is the sandbox's host name: as much as containers are used to.
@@ -72,14 +70,16 @@ fn sandbox(
     agreement: &Agreement,
     images: Images,
 ) -> Result<SandboxRuntime, NotEntered> {
-    // What is written to the scratch space is in memory: neither limit may be exceeded by it.
-    let limits = [agreement.memory_bytes, agreement.storage_bytes];
     let config = SandboxRuntimeConfig {
         program: Program::this()?,
         work: settings.work_dir.clone(),
         task_package: agreement.task_package.clone(),
         hostname: hostname(settings),
-        scratch_bytes: limits.into_iter().flatten().min().unwrap_or(SCRATCH),
+        room: Room::new(
+            agreement.cpu_threads,
+            agreement.memory_bytes,
+            agreement.storage_bytes,
+        ),
     };
     Ok(SandboxRuntime::new(config, images))
 }

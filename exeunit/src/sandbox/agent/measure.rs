@@ -1,26 +1,128 @@
-//! What the processes of a sandbox use, from the sandbox's own /proc.
+//! What the processes of a sandbox use, from its control group where it has one, and else from its own /proc.
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    os::{
+        fd::{FromRawFd, OwnedFd},
+        unix::fs::FileExt,
+    },
+    time::Duration,
+};
 
 use rustix::{
     fs::statvfs,
+    io::{FdFlags, fcntl_setfd},
     param::{clock_ticks_per_second, page_size},
 };
 
-use crate::{account::Account, sandbox::wire::Measured};
+use crate::{
+    account::Account,
+    sandbox::wire::{Confinement, Measured},
+};
 
-/// Sums up all processes. The time of a process that has been waited for is in its parent's account.
-pub(super) fn measure() -> Measured {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let accounts = processes.filter_map(|process| Account::of(&process.path()));
-    let (ticks, pages) = accounts.fold((0, 0), |(ticks, pages), account| {
-        (ticks + account.ticks, pages + account.resident_pages)
-    });
-    // The shared memory lies in the scratch space: what is in use is the same, seen from either.
-    let scratch = statvfs("/dev/shm").map_or(0, |fs| (fs.f_blocks - fs.f_bfree) * fs.f_frsize);
-    Measured {
-        cpu_micros: ticks * 1_000_000 / clock_ticks_per_second(),
-        resident_bytes: pages * page_size() as u64,
-        scratch_bytes: scratch,
+/// Enough for the files of a control group.
+const FILE: usize = 8 << 10;
+
+/// Measures a sandbox from within.
+pub(super) struct Meter {
+    cpu: Option<File>,
+    memory: Option<File>,
+}
+
+impl Meter {
+    /// A meter that reads the files that the launcher has opened.
+    pub(super) fn of(confinement: &Confinement) -> rustix::io::Result<Self> {
+        Ok(Self {
+            cpu: confinement.cpu_file.map(take).transpose()?,
+            memory: confinement.memory_file.map(take).transpose()?,
+        })
+    }
+
+    /// Sums up all processes. Without a group, the time of a process that has been waited for is in its parent's account,
+    /// and that of one that nobody waits for is in none.
+    pub(super) fn measure(&self) -> Measured {
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let accounts = processes.filter_map(|process| Account::of(&process.path()));
+        let (ticks, pages) = accounts.fold((0, 0), |(ticks, pages), account| {
+            (ticks + account.ticks, pages + account.resident_pages)
+        });
+        // The shared memory lies in the scratch space: what is in use is the same, seen from either.
+        let scratch = statvfs("/dev/shm").map_or(0, |fs| (fs.f_blocks - fs.f_bfree) * fs.f_frsize);
+        let summed_cpu = Duration::from_micros(ticks * 1_000_000 / clock_ticks_per_second());
+        let cpu = read(&self.cpu).and_then(|text| processor_time(&text));
+        // What lies in files in memory is the group's too.
+        let memory = read(&self.memory).and_then(|text| memory_in_use(&text));
+        let memory = memory.map(|bytes| bytes.saturating_sub(scratch));
+        Measured {
+            cpu_micros: cpu.unwrap_or(summed_cpu).as_micros() as u64,
+            resident_bytes: memory.unwrap_or(pages * page_size() as u64),
+            scratch_bytes: scratch,
+            peak_process_bytes: peak_of_children(),
+        }
+    }
+}
+
+/// Takes over a file that was left open for this process.
+fn take(descriptor: i32) -> rustix::io::Result<File> {
+    // SAFETY: the launcher has opened it for this process alone, and it is taken once, before any other is opened.
+    let file = unsafe { OwnedFd::from_raw_fd(descriptor) };
+    fcntl_setfd(&file, FdFlags::CLOEXEC)?;
+    Ok(file.into())
+}
+
+fn read(file: &Option<File>) -> Option<String> {
+    let mut text = vec![0; FILE];
+    let length = file.as_ref()?.read_at(&mut text, 0).ok()?;
+    text.truncate(length);
+    String::from_utf8(text).ok()
+}
+
+/// From `cpuacct.usage`, a number of nanoseconds, or `cpu.stat`, with microseconds in a line.
+fn processor_time(text: &str) -> Option<Duration> {
+    match text.trim().parse() {
+        Ok(nanoseconds) => Some(Duration::from_nanos(nanoseconds)),
+        Err(_) => field(text, "usage_usec").map(Duration::from_micros),
+    }
+}
+
+/// From `memory.stat`: what belongs to processes, and to files in memory; no cache of files on a disk.
+fn memory_in_use(text: &str) -> Option<u64> {
+    let of_processes = field(text, "anon").or_else(|| field(text, "rss"))?;
+    Some(of_processes + field(text, "shmem").unwrap_or(0))
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+    text.lines().find_map(value)
+}
+
+/// The most that one process has had resident that has ended and was waited for, or whose parent was.
+fn peak_of_children() -> u64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the call writes at most one `rusage` to where it is told, and there is room for one, all of whose bit
+    // patterns are valid.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    u64::try_from(usage.ru_maxrss).unwrap_or(0) << 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_both_versions_are_read() {
+        let second = Some(Duration::from_micros(1_500_000));
+        assert_eq!(processor_time("1500000000\n"), second);
+        let v2 = "usage_usec 1500000\nuser_usec 1000000\nsystem_usec 500000\n";
+        assert_eq!(processor_time(v2), second);
+        assert_eq!(processor_time("user_usec 1\n"), None);
+        let v1 = "cache 4096\nrss 8192\nrss_huge 1\nshmem 100\nmapped_file 7\n";
+        assert_eq!(memory_in_use(v1), Some(8292));
+        let v2 = "anon 8192\nfile 4096\nkernel 3\nshmem 100\nanon_thp 9\n";
+        assert_eq!(memory_in_use(v2), Some(8292));
+        assert_eq!(memory_in_use("file 1\n"), None);
     }
 }

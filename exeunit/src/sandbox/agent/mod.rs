@@ -18,6 +18,7 @@ use std::{
     },
 };
 
+use prost::Message;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::retry_on_intr,
@@ -27,14 +28,15 @@ use rustix::{
     },
 };
 
-use self::command::Command;
 pub(super) use self::link::Link;
+use self::{command::Command, measure::Meter};
 use super::{
     launch::take_stdin,
+    limits::Limits,
     mounts::{self, MountError},
     privilege::{self, Keep},
     seccomp,
-    wire::{Ready, Refused, Report, Request, Run, Started, Unable},
+    wire::{Confinement, Ready, Refused, Report, Request, Run, Started, Unable},
 };
 use crate::cause::in_one_line;
 
@@ -44,9 +46,11 @@ pub(crate) fn main() -> u8 {
         return 1;
     };
     let served = match settle() {
-        Ok(ended_processes) => {
-            link.send(Report::Ready(Ready {}));
-            Agent::new(link, ended_processes).serve()
+        Ok(settled) => {
+            link.send(Report::Ready(Ready {
+                enforced: settled.confinement.enforced,
+            }));
+            Agent::new(link, settled).serve()
         }
         Err(error) => {
             let reason = in_one_line(&error);
@@ -62,13 +66,10 @@ pub(crate) fn main() -> u8 {
 
 /// What process 1 of a virtual machine goes on with: the code that it exits with.
 pub(super) fn become_agent_of_machine(mut link: Link) -> u8 {
-    let settled = watch_children()
-        .map_err(SettleError::Children)
-        .and_then(|ended_processes| lock(Keep::OwnFiles).map(|()| ended_processes));
-    let served = match settled {
-        Ok(ended_processes) => {
-            link.send(Report::Ready(Ready {}));
-            Agent::new(link, ended_processes).serve()
+    let served = match settle_in_machine() {
+        Ok(settled) => {
+            link.send(Report::Ready(Ready { enforced: None }));
+            Agent::new(link, settled).serve()
         }
         Err(error) => {
             eprintln!("{}", in_one_line(&error));
@@ -80,6 +81,8 @@ pub(super) fn become_agent_of_machine(mut link: Link) -> u8 {
 
 #[derive(Debug, thiserror::Error)]
 enum SettleError {
+    #[error("cannot understand what the launcher has left to do")]
+    Confinement,
     #[error("cannot follow the launcher")]
     Launcher(#[source] rustix::io::Errno),
     #[error(transparent)]
@@ -92,22 +95,57 @@ enum SettleError {
     Seccomp(#[from] seccomp::Error),
 }
 
-/// Finishes the sandbox from within, and locks it. What it returns becomes readable when a process ends.
-fn settle() -> Result<UnixStream, SettleError> {
+/// What the agent has once everything is locked.
+struct Settled {
+    /// Becomes readable when a process ends.
+    ended_processes: UnixStream,
+    confinement: Confinement,
+    meter: Meter,
+}
+
+/// Finishes the sandbox from within, and locks it.
+fn settle() -> Result<Settled, SettleError> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(SettleError::Launcher)?;
+    let confinement = confinement().ok_or(SettleError::Confinement)?;
+    let meter = Meter::of(&confinement).map_err(SettleError::Privilege)?;
     mounts::mount_processes()?;
     mounts::leave_host()?;
     let ended_processes = watch_children().map_err(SettleError::Children)?;
-    lock(Keep::Nothing)?;
-    Ok(ended_processes)
+    lock(Keep::Nothing, &confinement)?;
+    Ok(Settled {
+        ended_processes,
+        confinement,
+        meter,
+    })
+}
+
+/// Locks this process, which has a machine to itself: nothing but its own size limits what is in it.
+fn settle_in_machine() -> Result<Settled, SettleError> {
+    let confinement = Confinement {
+        processes: Limits::default().processes,
+        ..Confinement::default()
+    };
+    let ended_processes = watch_children().map_err(SettleError::Children)?;
+    lock(Keep::OwnFiles, &confinement)?;
+    Ok(Settled {
+        ended_processes,
+        meter: Meter::of(&confinement).map_err(SettleError::Privilege)?,
+        confinement,
+    })
+}
+
+/// What the launcher has left to this process, by its one argument.
+fn confinement() -> Option<Confinement> {
+    let argument = std::env::args().nth(1)?;
+    Confinement::decode(&hex::decode(argument).ok()?[..]).ok()
 }
 
 /// Gives up, for this process and all its children, what they have no use for.
-fn lock(keep: Keep) -> Result<(), SettleError> {
+fn lock(keep: Keep, confinement: &Confinement) -> Result<(), SettleError> {
     // No process of the sandbox may look into this one, which holds the way to the host, or reach its program's file.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(SettleError::Privilege)?;
     privilege::drop_capabilities(keep).map_err(SettleError::Privilege)?;
-    seccomp::apply()?;
+    seccomp::apply(confinement)?;
     Ok(())
 }
 
@@ -121,6 +159,8 @@ fn watch_children() -> io::Result<UnixStream> {
 struct Agent {
     link: Link,
     ended_processes: UnixStream,
+    confinement: Confinement,
+    meter: Meter,
     commands: Vec<Command>,
     /// Pipes that outlive their commands because daemons hold them. They are emptied for as long as that is
     /// so: a daemon must neither block on a full pipe nor be killed by a closed one.
@@ -128,10 +168,12 @@ struct Agent {
 }
 
 impl Agent {
-    fn new(link: Link, ended_processes: UnixStream) -> Self {
+    fn new(link: Link, settled: Settled) -> Self {
         Self {
             link,
-            ended_processes,
+            ended_processes: settled.ended_processes,
+            confinement: settled.confinement,
+            meter: settled.meter,
             commands: Vec::new(),
             daemons: Vec::new(),
         }
@@ -212,13 +254,14 @@ impl Agent {
                     self.commands[at].release();
                 }
             }
-            Request::Measure(_) => self.link.send(Report::Measured(measure::measure())),
+            Request::Measure(_) => self.link.send(Report::Measured(self.meter.measure())),
         }
     }
 
     fn start(&mut self, run: &Run) {
         let id = run.id;
-        match spawn::spawn(run).map(|child| Command::new(id, run.window, child)) {
+        match spawn::spawn(run, &self.confinement).map(|child| Command::new(id, run.window, child))
+        {
             Ok(command) => {
                 self.commands.push(command);
                 self.link.send(Report::Started(Started { id }));
