@@ -7,6 +7,7 @@ mod least_delay;
 mod least_energy;
 mod script;
 mod set;
+mod view;
 mod worst_fit;
 
 use std::ops::Deref;

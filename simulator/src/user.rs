@@ -113,7 +113,7 @@ impl Simulation {
     }
 
     /// If all services of an application are available.
-    pub(crate) fn is_available(&self, application: ApplicationId) -> bool {
+    pub fn is_available(&self, application: ApplicationId) -> bool {
         (self.model.applications[application].services.iter())
             .all(|service| self.model.services[*service].available)
     }

@@ -1,0 +1,97 @@
+//! What services were doing: a bar for each.
+
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::{Drawn, FONT, GREY, PlotError, WIDTH, both, tick};
+use crate::report::{PhaseKind, Timeline};
+
+const BAR: u32 = 18;
+
+/// The phases that have a colour, with what they are called.
+const PHASES: [(PhaseKind, RGBColor, &str); 5] = [
+    (PhaseKind::Waiting, RGBColor(170, 170, 170), "waiting"),
+    (PhaseKind::Pulling, RGBColor(230, 159, 0), "pulling layers"),
+    (
+        PhaseKind::Moving,
+        RGBColor(86, 180, 233),
+        "up, layers come for a move",
+    ),
+    (
+        PhaseKind::Migrating,
+        RGBColor(213, 94, 0),
+        "migrating state, unavailable",
+    ),
+    (PhaseKind::Up, RGBColor(0, 158, 115), "up"),
+];
+
+pub(super) fn draw(timeline: &Timeline) -> Result<Drawn, PlotError> {
+    let size = (WIDTH, BAR * timeline.bars.len() as u32 + 130);
+    both(
+        size,
+        |area| draw_on(area, timeline),
+        |area| draw_on(area, timeline),
+    )
+}
+
+fn draw_on<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    timeline: &Timeline,
+) -> Result<(), PlotError> {
+    area.fill(&WHITE).map_err(PlotError::new)?;
+    let bars = timeline.bars.len();
+    let title = if bars < timeline.services {
+        format!("services: the first {bars} of {}", timeline.services)
+    } else {
+        "services".to_owned()
+    };
+    let end = f64::from(timeline.steps.max(1)) + 0.5;
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, (FONT, 15))
+        .margin(10)
+        .margin_top(36)
+        .x_label_area_size(34)
+        .y_label_area_size(90)
+        .build_cartesian_2d(0.0..end, 0.0..bars.max(1) as f64)
+        .map_err(PlotError::new)?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .disable_y_axis()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.08))
+        .axis_style(GREY)
+        .x_desc("step")
+        .x_label_formatter(&tick)
+        .label_style((FONT, 12))
+        .draw()
+        .map_err(PlotError::new)?;
+    for (at, bar) in timeline.bars.iter().enumerate() {
+        let top = (bars - at) as f64 - 0.15;
+        for phase in &bar.phases {
+            let known = PHASES.iter().find(|(kind, ..)| *kind == phase.kind);
+            let Some((_, colour, _)) = known else {
+                continue;
+            };
+            let from = (f64::from(phase.first) - 0.5).max(0.0);
+            let corners = [(from, top), (f64::from(phase.last) + 0.5, top - 0.7)];
+            chart
+                .draw_series([Rectangle::new(corners, colour.filled())])
+                .map_err(PlotError::new)?;
+        }
+        let (_, y) = chart.backend_coord(&(0.0, top));
+        let style = (FONT, 12).into_font().color(&GREY);
+        area.draw(&Text::new(bar.name.clone(), (12, y), style))
+            .map_err(PlotError::new)?;
+    }
+    let mut x = 100;
+    for (_, colour, name) in PHASES {
+        let square = Rectangle::new([(x, 34), (x + 12, 46)], colour.filled());
+        area.draw(&square).map_err(PlotError::new)?;
+        let style = (FONT, 12).into_font().color(&GREY);
+        area.draw(&Text::new(name, (x + 18, 33), style))
+            .map_err(PlotError::new)?;
+        x += 44 + name.len() as i32 * 7;
+    }
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! How things went over time.
+
+use serde::{Deserialize, Serialize};
+
+use super::Series;
+use crate::arena::{LinkId, Place, ServerId, ServiceId, UserId};
+use crate::model::Model;
+use crate::service::{MigrationStatus, Service};
+use crate::simulation::Simulation;
+
+/// How things went over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// The steps done.
+    pub steps: u32,
+    /// How many services there are; the first of them have a bar.
+    pub services: usize,
+    /// What the first services were doing.
+    pub bars: Vec<Bar>,
+    /// Lines over time, by what they are of.
+    pub panels: Vec<Panel>,
+    /// The links' loads in percent, with their ids; the busiest are drawn.
+    pub links: Vec<Line>,
+}
+
+/// What a service was doing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bar {
+    /// Whose bar it is.
+    pub name: String,
+    /// One after the other.
+    pub phases: Vec<Phase>,
+}
+
+/// What a service was doing for some steps.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// What.
+    pub kind: PhaseKind,
+    /// From the beginning of this step.
+    pub first: u32,
+    /// To the end of this step.
+    pub last: u32,
+}
+
+/// What a service can be doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseKind {
+    /// It runs nowhere and is on no way.
+    Absent,
+    /// No layer has come or is on its way.
+    Waiting,
+    /// Layers come, and it runs nowhere yet.
+    Pulling,
+    /// It runs while layers come for a move, and users can use it.
+    Moving,
+    /// Its state moves, and nobody can use it.
+    Migrating,
+    /// It runs.
+    Up,
+}
+
+/// Lines that belong together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Panel {
+    /// What the lines are of.
+    pub title: String,
+    /// The lines.
+    pub lines: Vec<Line>,
+}
+
+/// A line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// What it is of.
+    pub name: String,
+    /// Its values.
+    pub series: Series,
+}
+
+impl Line {
+    fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            series: Series::new(),
+        }
+    }
+}
+
+/// The most services that have a bar.
+const BARS: usize = 40;
+/// The most phases of a bar: what comes later is left out.
+const PHASES: usize = 400;
+/// The most objects of a class that have a line each; of more there is one of their mean and one of their highest.
+const LINES: usize = 8;
+/// The most links that are followed one by one.
+const LINKS: usize = 2000;
+
+const CPU: usize = 0;
+const MEMORY: usize = 1;
+const DISK: usize = 2;
+const DELAY: usize = 3;
+const SERVED: usize = 4;
+const POWER: usize = 5;
+const FLOWS: usize = 6;
+const LOAD: usize = 7;
+
+impl Timeline {
+    pub(super) fn new(model: &Model) -> Self {
+        let each = |ids: Vec<i64>, name: &str| -> Vec<Line> {
+            if ids.len() > LINES {
+                return vec![Line::new("mean"), Line::new("highest")];
+            }
+            (ids.iter())
+                .map(|id| Line::new(format!("{name} {id}")))
+                .collect()
+        };
+        let servers = || each(model.servers.iter().map(|at| at.id).collect(), "server");
+        let users = || each(model.users.iter().map(|at| at.id).collect(), "user");
+        let panel = |title: &str, lines| Panel {
+            title: title.to_owned(),
+            lines,
+        };
+        let links = if model.links.len() > LINKS {
+            Vec::new()
+        } else {
+            (model.links.iter())
+                .map(|link| Line::new(link.id.to_string()))
+                .collect()
+        };
+        Self {
+            steps: 0,
+            services: model.services.len(),
+            bars: (model.services.iter().take(BARS))
+                .map(|service| Bar {
+                    name: format!("service {}", service.id),
+                    phases: Vec::new(),
+                })
+                .collect(),
+            panels: vec![
+                panel("CPU demand of servers, %", servers()),
+                panel("memory demand of servers, %", servers()),
+                panel("disk demand of servers, %", servers()),
+                panel("delay of users", users()),
+                panel(
+                    "users' applications that are available, %",
+                    vec![Line::new("all")],
+                ),
+                panel("power, W", vec![Line::new("servers and switches")]),
+                panel("transfers under way", vec![Line::new("all")]),
+                panel(
+                    "load of links, %",
+                    vec![Line::new("mean"), Line::new("highest")],
+                ),
+            ],
+            links,
+        }
+    }
+
+    pub(super) fn observe(&mut self, simulation: &Simulation) {
+        let model = simulation.model();
+        self.steps = model.steps();
+        for (at, bar) in self.bars.iter_mut().enumerate() {
+            bar.note(phase(&model.services[ServiceId::new(at)]), self.steps);
+        }
+        let percent = |part: f64, of: f64| (of > 0.0).then(|| part / of * 100.0);
+        let servers = || (0..model.servers.len()).map(|at| &model.servers[ServerId::new(at)]);
+        self.push(
+            CPU,
+            servers().map(|server| percent(server.cpu_demand.value(), server.cpu.value())),
+        );
+        self.push(
+            MEMORY,
+            servers().map(|server| percent(server.memory_demand.value(), server.memory.value())),
+        );
+        self.push(
+            DISK,
+            servers().map(|server| percent(server.disk_demand.value(), server.disk.value())),
+        );
+        let delay = |at| {
+            // A user of several applications has the longest delay of them.
+            let user = &model.users[UserId::new(at)];
+            (user.delays.iter())
+                .filter_map(|(_, delay)| delay.map(|delay| delay.value()))
+                .max_by(f64::total_cmp)
+        };
+        self.push(DELAY, (0..model.users.len()).map(delay));
+        let used = || model.users.iter().flat_map(|user| &user.applications);
+        let served = used().filter(|application| simulation.is_available(**application));
+        let served = percent(served.count() as f64, used().count() as f64);
+        self.panels[SERVED].lines[0].series.push(served);
+        let power = model.total_power();
+        self.panels[POWER].lines[0].series.push(Some(power));
+        let flows = simulation.active_flows().len() as f64;
+        self.panels[FLOWS].lines[0].series.push(Some(flows));
+        let load = |at| {
+            let link = LinkId::new(at);
+            let demand = simulation.traffic().link(link).demand().value();
+            percent(demand, model.links[link].bandwidth.value())
+        };
+        self.push_both(LOAD, (0..model.links.len()).map(load));
+        for (at, line) in self.links.iter_mut().enumerate() {
+            line.series.push(load(at));
+        }
+    }
+
+    /// Appends a value for each of the objects that a panel is of.
+    fn push(&mut self, panel: usize, values: impl Iterator<Item = Option<f64>>) {
+        let lines = &mut self.panels[panel].lines;
+        if lines.first().is_some_and(|line| line.name == "mean") {
+            self.push_both(panel, values);
+        } else {
+            for (line, value) in lines.iter_mut().zip(values) {
+                line.series.push(value);
+            }
+        }
+    }
+
+    fn push_both(&mut self, panel: usize, values: impl Iterator<Item = Option<f64>>) {
+        let (mut sum, mut count, mut highest) = (0.0, 0u32, None);
+        for value in values.flatten().filter(|value| value.is_finite()) {
+            sum += value;
+            count += 1;
+            highest = Some(f64::max(value, highest.unwrap_or(value)));
+        }
+        let mean = (count > 0).then(|| sum / f64::from(count));
+        let lines = &mut self.panels[panel].lines;
+        lines[0].series.push(mean);
+        lines[1].series.push(highest);
+    }
+
+    /// The mean of all values of a panel, and the highest.
+    pub(super) fn mean_and_highest(&self, title: &str) -> (f64, f64) {
+        let panel = self.panels.iter().find(|panel| panel.title == title);
+        let lines = panel.map_or(&[][..], |panel| &panel.lines);
+        let means: Vec<f64> = (lines.iter())
+            .filter(|line| line.name != "highest")
+            .filter_map(|line| line.series.mean())
+            .collect();
+        let mean = means.iter().sum::<f64>() / means.len().max(1) as f64;
+        let highest = (lines.iter())
+            .filter_map(|line| line.series.highest())
+            .max_by(f64::total_cmp);
+        (mean, highest.unwrap_or_default())
+    }
+}
+
+fn phase(service: &Service) -> PhaseKind {
+    match service.ongoing().map(|migration| migration.status) {
+        Some(MigrationStatus::MigratingServiceState) => PhaseKind::Migrating,
+        // Its state has come; it is up from the next step on.
+        Some(MigrationStatus::Finished) if !service.available => PhaseKind::Migrating,
+        Some(_) if service.server.is_some() => PhaseKind::Moving,
+        Some(MigrationStatus::Waiting) => PhaseKind::Waiting,
+        Some(_) => PhaseKind::Pulling,
+        None if service.server.is_some() => PhaseKind::Up,
+        None => PhaseKind::Absent,
+    }
+}
+
+impl Bar {
+    fn note(&mut self, kind: PhaseKind, step: u32) {
+        let full = self.phases.len() == PHASES;
+        match self.phases.last_mut() {
+            Some(last) if last.kind == kind => last.last = step,
+            _ if full => {}
+            _ => self.phases.push(Phase {
+                kind,
+                first: step,
+                last: step,
+            }),
+        }
+    }
+}
