@@ -9,6 +9,7 @@ mod frame;
 pub mod gsb;
 mod image;
 mod measure;
+pub mod network;
 mod program;
 mod report;
 mod runtime;

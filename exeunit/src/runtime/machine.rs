@@ -132,6 +132,12 @@ pub(crate) fn remove_disk(work: &Path) {
 #[async_trait]
 impl Runtime for MachineRuntime {
     async fn deploy(&mut self, deployment: Deployment, _: &Outlet<'_>) -> Result<String, Failure> {
+        if let Some(network) = deployment.net.first() {
+            let id = &network.id;
+            return Err(Failure::new(format!(
+                "virtual machines cannot be part of networks, and {id} is to be joined"
+            )));
+        }
         let package = self.config.task_package.as_deref();
         let package = package.ok_or_else(|| Failure::of(&crate::image::ImageError::Unnamed))?;
         let file = self.images.file(package).await;

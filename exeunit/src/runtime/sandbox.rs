@@ -1,6 +1,6 @@
 //! The runtime that is there by default: an image, its volumes, and a sandbox over both.
 
-use std::path::PathBuf;
+use std::{os::fd::OwnedFd, path::PathBuf};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -10,7 +10,8 @@ use crate::{
     Program,
     activity::Failure,
     image::Images,
-    sandbox::{self, Monitor, Process, RunError, Sandbox, SandboxGone},
+    network::{self, Plug, PlugError, Plugged},
+    sandbox::{self, Interface, Monitor, Network, Process, RunError, Sandbox, SandboxGone},
     script::Deployment,
     transfer::Volumes,
 };
@@ -24,10 +25,14 @@ pub(crate) struct SandboxRuntimeConfig {
     pub(crate) work: PathBuf,
     /// Where the agreement says that the image is.
     pub(crate) task_package: Option<String>,
-    /// The sandbox's host name.
+    /// The sandbox's host name, unless `deploy` asks for another.
     pub(crate) hostname: String,
     /// What the sandbox may take.
     pub(crate) room: Room,
+    /// Whose sandbox it is.
+    pub(crate) activity_id: String,
+    /// Where the node is that carries networks.
+    pub(crate) network_socket: Option<PathBuf>,
 }
 
 /// Runs commands in namespaces of this kernel.
@@ -37,6 +42,10 @@ pub(crate) struct SandboxRuntime {
     images: Images,
     /// None before `deploy`.
     deployed: Option<Deployed>,
+    /// What `deploy` has asked for.
+    wanted: Deployment,
+    /// The networks that the sandbox is part of.
+    networks: Vec<Plugged>,
     /// None before `start`.
     sandbox: Option<Sandbox>,
     /// The sandbox that runs at this moment, for those who watch it.
@@ -49,15 +58,48 @@ impl SandboxRuntime {
             config,
             images,
             deployed: None,
+            wanted: Deployment::default(),
+            networks: Vec::new(),
             sandbox: None,
             monitor: watch::Sender::new(None),
         }
     }
 }
 
+impl SandboxRuntime {
+    /// Plugs the ports in, each in the network that it is for.
+    async fn join_networks(&self, ports: Vec<OwnedFd>) -> Result<Vec<Plugged>, PlugError> {
+        let mut plugged = Vec::with_capacity(ports.len());
+        let interfaces = interfaces(&self.wanted).unwrap_or_default();
+        for ((network, interface), port) in self.wanted.net.iter().zip(interfaces).zip(ports) {
+            let Some(socket) = &self.config.network_socket else {
+                return Err(PlugError::no_node(&network.id));
+            };
+            let plug = Plug {
+                activity_id: self.config.activity_id.clone(),
+                network_id: network.id.clone(),
+                address: interface.address,
+                mac: interface.mac,
+            };
+            plugged.push(network::plug_in(socket, &plug, port).await?);
+        }
+        Ok(plugged)
+    }
+}
+
+/// The network interfaces that a deployment needs.
+fn interfaces(deployment: &Deployment) -> Result<Vec<Interface>, Failure> {
+    let interface = |wanted| network::interface(wanted).map_err(|error| Failure::of(&error));
+    deployment.net.iter().map(interface).collect()
+}
+
 #[async_trait]
 impl Runtime for SandboxRuntime {
-    async fn deploy(&mut self, _: Deployment, _: &Outlet<'_>) -> Result<String, Failure> {
+    async fn deploy(&mut self, deployment: Deployment, _: &Outlet<'_>) -> Result<String, Failure> {
+        interfaces(&deployment)?;
+        if let (Some(network), None) = (deployment.net.first(), &self.config.network_socket) {
+            return Err(Failure::of(&PlugError::no_node(&network.id)));
+        }
         let package = self.config.task_package.as_deref();
         let image = self.images.get(package).await;
         let image = image.map_err(|error| Failure::of(&error))?;
@@ -65,6 +107,7 @@ impl Runtime for SandboxRuntime {
         let deployed = deployed.map_err(|error| Failure::of(&error))?;
         let answer = deployed.answer();
         self.deployed = Some(deployed);
+        self.wanted = deployment;
         Ok(answer)
     }
 
@@ -76,9 +119,21 @@ impl Runtime for SandboxRuntime {
             room,
             ..
         } = self.config.clone();
+        let hostname = self.wanted.hostname.clone().unwrap_or(hostname);
         let config = deployed.sandbox(program, hostname, room.scratch_bytes);
-        let sandbox = Sandbox::start_within(config, room.limits).await;
-        let sandbox = sandbox.map_err(|error| Failure::of(&error))?;
+        let network = Network {
+            hosts: self.wanted.hosts.clone(),
+            interfaces: interfaces(&self.wanted)?,
+        };
+        let sandbox = Sandbox::start_with(config, room.limits, &network).await;
+        let mut sandbox = sandbox.map_err(|error| Failure::of(&error))?;
+        match self.join_networks(sandbox.take_ports()).await {
+            Ok(networks) => self.networks = networks,
+            Err(error) => {
+                sandbox.stop().await;
+                return Err(Failure::of(&error));
+            }
+        }
         self.monitor.send_replace(Some(sandbox.monitor()));
         self.sandbox = Some(sandbox);
         Ok(())
@@ -107,6 +162,7 @@ impl Runtime for SandboxRuntime {
 
     async fn clear(&mut self) {
         self.monitor.send_replace(None);
+        self.networks.clear();
         if let Some(sandbox) = self.sandbox.take() {
             sandbox.stop().await;
         }

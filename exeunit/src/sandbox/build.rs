@@ -4,6 +4,7 @@
 
 use std::{
     fs, io,
+    net::Ipv4Addr,
     os::{
         fd::{AsRawFd, OwnedFd},
         unix::net::UnixStream,
@@ -21,9 +22,10 @@ use rustix::{
 
 use super::{
     group::Group,
-    limits, loopback,
+    hosts, interface, limits,
     mounts::{self, Base, MountError, Step, Tree, path_of},
     namespaces::{self, Settings},
+    netlink::Netlink,
     privilege,
     wire::{Confinement, Setup},
 };
@@ -47,6 +49,8 @@ pub(super) enum BuildError {
         source: MountError,
         advice: &'static str,
     },
+    #[error("it is to have {0} network interfaces, and there can be {most}", most = interface::MOST)]
+    Interfaces(usize),
     #[error(transparent)]
     Mount(#[from] MountError),
     #[error("cannot start the agent: as root, its program must be executable for all users")]
@@ -105,12 +109,34 @@ pub(super) fn build(
         true => Base::InPlace(trees.root),
         false => Base::Below(trees.root),
     };
+    if setup.interfaces.len() > interface::MOST {
+        return Err(BuildError::Interfaces(setup.interfaces.len()));
+    }
     mounts::assemble(&base, setup.scratch_bytes, &trees.volumes).map_err(BuildError::of_mount)?;
-    sethostname(setup.hostname.as_bytes()).step("set the host name")?;
-    loopback::raise().step("switch the loopback device on")?;
+    connect(setup)?;
     confinement.cpu_file = pass_on(&accounts.cpu)?;
     confinement.memory_file = pass_on(&accounts.memory)?;
     start_agent(host, &confinement).map_err(BuildError::Agent)
+}
+
+/// Gives the sandbox its names and its network devices.
+fn connect(setup: &Setup) -> Result<(), MountError> {
+    if !setup.hosts.is_empty() {
+        let first = setup.interfaces.first();
+        let own = first.map_or(Ipv4Addr::LOCALHOST, |interface| {
+            Ipv4Addr::from_bits(interface.address)
+        });
+        hosts::write(&setup.hosts, &setup.hostname, &own.to_string()).step("write /etc/hosts")?;
+    }
+    sethostname(setup.hostname.as_bytes()).step("set the host name")?;
+    if !setup.interfaces.is_empty() {
+        interface::connect(&setup.interfaces)
+            .and_then(|ports| interface::hand_over(&ports))
+            .step("make the network interfaces (the kernel must have veth and AF_PACKET)")?;
+    }
+    Netlink::open()
+        .and_then(|netlink| netlink.raise_loopback())
+        .step("switch the loopback device on")
 }
 
 /// Lets this process end when the launcher does.

@@ -1,6 +1,11 @@
 //! What a sandbox is made of, and what runs in it.
 
-use std::{collections::BTreeMap, os::unix::ffi::OsStrExt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+};
 
 use super::{limits::Limits, process::WINDOW, wire};
 use crate::program::Program;
@@ -20,6 +25,28 @@ pub struct SandboxConfig {
     pub volumes: Vec<Volume>,
     /// Its host name; at most 64 bytes.
     pub hostname: String,
+}
+
+/// What a sandbox has of a network: nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Names that are found in the sandbox, with their addresses: its `/etc/hosts`, before what the image says there. If
+    /// there are none, that file is left as it is.
+    pub hosts: BTreeMap<String, IpAddr>,
+    /// Its network interfaces, `eth0` and so on, besides the loopback device; at most 16. The frames that come out of
+    /// them are [taken](super::Sandbox::take_ports) by whoever started it, and lead nowhere otherwise.
+    pub interfaces: Vec<Interface>,
+}
+
+/// A network interface of a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its hardware address.
+    pub mac: [u8; 6],
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// How many leading bits of its address those of its neighbours have in common with it; at most 32.
+    pub prefix: u8,
 }
 
 /// What the root folder of a sandbox is.
@@ -109,6 +136,33 @@ impl wire::Setup {
             processes: limits.processes,
             cpu_threads: limits.cpu_threads,
             file_bytes: limits.file_bytes,
+            ..Self::default()
+        }
+    }
+}
+
+impl wire::Setup {
+    /// The same sandbox, in a network.
+    pub(super) fn in_network(self, network: &Network) -> Self {
+        let host = |(name, address): (&String, &IpAddr)| (name.clone(), address.to_string());
+        Self {
+            hosts: network.hosts.iter().map(host).collect(),
+            interfaces: network
+                .interfaces
+                .iter()
+                .map(wire::Interface::from)
+                .collect(),
+            ..self
+        }
+    }
+}
+
+impl From<&Interface> for wire::Interface {
+    fn from(interface: &Interface) -> Self {
+        Self {
+            mac: interface.mac.to_vec(),
+            address: interface.address.to_bits(),
+            prefix: interface.prefix.into(),
         }
     }
 }

@@ -29,8 +29,8 @@ use rustix::{
 
 use super::{
     agent::{self, Link},
-    loopback,
     mounts::{MountError, Step},
+    netlink::Netlink,
     wire::{Boot, Report, Request, Unable},
 };
 use crate::{
@@ -184,7 +184,9 @@ fn build(boot: &Boot) -> Result<(), MountError> {
     let flags = no_devices | MountFlags::NOEXEC;
     mount("proc", point.path(), "proc", flags, None).step("mount /proc")?;
     sethostname(boot.hostname.as_bytes()).step("set the host name")?;
-    loopback::raise().step("switch the loopback device on")?;
+    Netlink::open()
+        .and_then(|netlink| netlink.raise_loopback())
+        .step("switch the loopback device on")?;
     chdir("/root")
         .and_then(|()| mount_move(".", "/"))
         .and_then(|()| chroot("."))

@@ -30,7 +30,7 @@
 //! # What a program sees
 //!
 //! The [root folder](Root), its [volumes](Volume), `/proc` of the sandbox alone, a `/dev` of a few harmless
-//! devices, a loopback network device and no other, and a host name. It is user 0 there, and everything that
+//! devices, a loopback network device and the [interfaces](Interface) that it is given, and a host name. It is user 0 there, and everything that
 //! its image or the caller has put there is its own; outside it is the caller, or, when the caller is root, a
 //! user that nobody else is. It has no capability and can gain none, standard input is empty, and a
 //! list of system calls is refused: mounts, namespaces, `ptrace`, keys, `bpf` and the like.
@@ -53,11 +53,13 @@ mod error;
 mod group;
 mod guest;
 mod host;
+mod hosts;
+mod interface;
 mod launch;
 mod limits;
-mod loopback;
 mod mounts;
 mod namespaces;
+mod netlink;
 mod privilege;
 mod process;
 mod seccomp;
@@ -89,7 +91,7 @@ pub(crate) use self::{
     process::WINDOW,
 };
 pub use self::{
-    config::{Command, Root, SandboxConfig, Volume},
+    config::{Command, Interface, Network, Root, SandboxConfig, Volume},
     error::{RunError, SandboxError, SandboxGone},
     limits::{Enforced, Limits},
     privilege::adopt,
@@ -114,6 +116,7 @@ pub struct Sandbox {
     next_id: AtomicU64,
     launcher: Child,
     enforced: Enforced,
+    ports: Vec<OwnedFd>,
 }
 
 /// What the processes of a sandbox have used so far, ended ones included.
@@ -137,18 +140,41 @@ impl Sandbox {
 
     /// Builds a sandbox whose processes may take as much as `limits` say; it stands when this returns.
     pub async fn start_within(config: SandboxConfig, limits: Limits) -> Result<Self, SandboxError> {
+        Self::start_with(config, limits, &Network::default()).await
+    }
+
+    /// Builds a sandbox that is part of a network.
+    pub async fn start_in(config: SandboxConfig, network: &Network) -> Result<Self, SandboxError> {
+        Self::start_with(config, Limits::default(), network).await
+    }
+
+    /// Builds a sandbox with limits, as part of a network.
+    pub async fn start_with(
+        config: SandboxConfig,
+        limits: Limits,
+        network: &Network,
+    ) -> Result<Self, SandboxError> {
         let program = config.program.path();
-        let (connection, launcher) = launch(&config).map_err(|source| SandboxError::Launch {
+        let launched = launch(&config).map_err(|source| SandboxError::Launch {
             program: program.to_owned(),
             source,
         })?;
+        let (connection, ports, launcher) = launched;
         let mut connection = connect(connection);
-        let enforced = greet(&mut connection, &config, &limits).await?;
+        let enforced = greet(&mut connection, &config, &limits, network).await?;
+        let ports = match network.interfaces.len() {
+            0 => Vec::new(),
+            // They were sent before the agent was started, whose greeting is here.
+            count => interface::take(&ports, count).map_err(|error| {
+                SandboxError::Build(format!("cannot take its network interfaces: {error}"))
+            })?,
+        };
         Ok(Self {
             orders: attend(connection),
             next_id: AtomicU64::new(0),
             launcher,
             enforced,
+            ports,
         })
     }
 
@@ -166,6 +192,15 @@ impl Sandbox {
     /// A way to watch it from elsewhere, which does not keep it alive.
     pub fn monitor(&self) -> Monitor {
         Monitor::new(self.orders.clone(), watch::channel(Counters::new()).1)
+    }
+
+    /// The ports of its network interfaces, in their order; nothing from the second time on.
+    ///
+    /// Each is a packet socket that does not block. A frame is read and written whole, with a `struct virtio_net_hdr` of
+    /// 10 bytes before it; large ones are as the kernel had them, without checksums and not yet cut into segments. An
+    /// interface whose port is closed leads nowhere.
+    pub fn take_ports(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.ports)
     }
 
     /// Ends it; when this returns, none of its processes is left.
@@ -274,17 +309,22 @@ impl Drop for Sandbox {
 }
 
 /// Starts the launcher, in a process group of its own: an interrupt of the terminal is its host's to handle.
-fn launch(config: &SandboxConfig) -> std::io::Result<(UnixStream, Child)> {
+///
+/// Returns the connection to it, one through which it hands over ports, and itself.
+fn launch(
+    config: &SandboxConfig,
+) -> std::io::Result<(UnixStream, std::os::unix::net::UnixStream, Child)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    let (ports, handed) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let mut launcher = tokio::process::Command::from(config.program.launcher());
     let launcher = launcher
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
+        .stdout(Stdio::from(OwnedFd::from(handed)))
         .process_group(0)
         .spawn()?;
-    Ok((UnixStream::from_std(ours)?, launcher))
+    Ok((UnixStream::from_std(ours)?, ports, launcher))
 }
 
 /// A connection to an agent over a stream of bytes.
@@ -304,13 +344,16 @@ async fn greet(
     connection: &mut Connection,
     config: &SandboxConfig,
     limits: &Limits,
+    network: &Network,
 ) -> Result<Enforced, SandboxError> {
     let mute = |source| SandboxError::Mute {
         program: config.program.path().to_owned(),
         source,
     };
     let setup = ToAgent {
-        request: Some(Request::Setup(wire::Setup::new(config, limits))),
+        request: Some(Request::Setup(
+            wire::Setup::new(config, limits).in_network(network),
+        )),
     };
     connection
         .send(setup)

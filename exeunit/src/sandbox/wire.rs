@@ -79,6 +79,25 @@ pub(crate) struct Setup {
     /// The size of any one file.
     #[prost(uint64, optional, tag = "9")]
     pub(crate) file_bytes: Option<u64>,
+    /// Addresses by name, for `/etc/hosts`.
+    #[prost(btree_map = "string, string", tag = "10")]
+    pub(crate) hosts: BTreeMap<String, String>,
+    #[prost(message, repeated, tag = "11")]
+    pub(crate) interfaces: Vec<Interface>,
+}
+
+/// A network interface.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Interface {
+    /// Its hardware address, of six bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) mac: Vec<u8>,
+    /// Its IPv4 address, as a number.
+    #[prost(uint32, tag = "2")]
+    pub(crate) address: u32,
+    /// How many leading bits of it are the network's.
+    #[prost(uint32, tag = "3")]
+    pub(crate) prefix: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::network::SOCKET_VARIABLE;
+
 /// Runs a requestor's scripts.
 #[derive(Debug, Parser)]
 #[command(name = "exe-unit", version)]
@@ -93,6 +95,10 @@ pub(super) struct ServiceBus {
     /// The socket of the bus, as unix:PATH
     #[arg(long, env = "GSB_URL", default_value = "unix:/tmp/yagna.sock", value_parser = parse_socket)]
     pub(super) gsb_url: PathBuf,
+
+    /// The socket of the node that carries networks between sandboxes; without it, none can be joined
+    #[arg(long, env = SOCKET_VARIABLE, value_name = "PATH")]
+    pub(super) network_socket: Option<PathBuf>,
 }
 
 fn parse_socket(url: &str) -> Result<PathBuf, String> {

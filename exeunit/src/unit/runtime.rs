@@ -80,6 +80,8 @@ fn sandbox(
             agreement.memory_bytes,
             agreement.storage_bytes,
         ),
+        activity_id: settings.activity_id.clone(),
+        network_socket: settings.network_socket.clone(),
     };
     Ok(SandboxRuntime::new(config, images))
 }

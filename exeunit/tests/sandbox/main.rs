@@ -3,6 +3,7 @@
 mod ends;
 mod fixture;
 mod isolation;
+mod network;
 mod output;
 #[path = "../processes/mod.rs"]
 mod processes;
