@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,14 +15,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cache::{Cache, CacheError},
+    base::Bases,
+    cache::Cache,
     construction::Construction,
-    copy::CopyError,
-    dockerfile::{Dockerfile, DockerfileError, Instruction, Step},
-    key::Key,
+    dockerfile::{Dockerfile, DockerfileError, Instruction},
+    error::BuildError,
+    key::{Decisive, Key},
+    plan::{self, Origin, Plan, Wishes},
     progress::{Event, Progress},
-    run::RunError,
-    source::{Contexts, Source, SourceError},
+    source::{Context, Source},
 };
 
 /// The build of an image.
@@ -44,7 +44,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Build {
     dockerfile: Dockerfile,
-    contexts: Contexts,
+    wishes: Wishes,
     cache: Option<PathBuf>,
     program: Option<Program>,
 }
@@ -55,85 +55,6 @@ pub struct BuiltImage {
     path: PathBuf,
     hash: Hash,
     is_new: bool,
-}
-
-/// Why there is no image.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// An instruction cannot be carried out.
-    #[error("{place}: {instruction}")]
-    Step {
-        /// The Dockerfile and the line.
-        place: Place,
-        /// The instruction as it is written, in one line.
-        instruction: String,
-        /// Why.
-        source: StepError,
-    },
-    /// The cache is of no use.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-    /// The image cannot be packed.
-    #[error(transparent)]
-    Pack(#[from] gvmi::PackError),
-    /// The image that is there cannot be read.
-    #[error("cannot read the image {}", path.display())]
-    Read {
-        /// Where it is.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-/// Why an instruction cannot be carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum StepError {
-    /// There is nothing to copy.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A file cannot be copied.
-    #[error(transparent)]
-    Copy(#[from] CopyError),
-    /// A folder cannot be created.
-    #[error("cannot create the folder {path} in the image")]
-    Folder {
-        /// Which.
-        path: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A program failed, or did not start.
-    #[error(transparent)]
-    Run(#[from] RunError),
-}
-
-/// A line of a Dockerfile.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Where the Dockerfile is.
-    pub path: PathBuf,
-    /// The line, from 1.
-    pub line: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.path.display(), self.line)
-    }
-}
-
-impl BuildError {
-    pub(crate) fn at(dockerfile: &Dockerfile, step: &Step, source: impl Into<StepError>) -> Self {
-        Self::Step {
-            place: Place {
-                path: dockerfile.path().into(),
-                line: step.line,
-            },
-            instruction: step.text.clone(),
-            source: source.into(),
-        }
-    }
 }
 
 impl Build {
@@ -154,9 +75,11 @@ impl Build {
         let main = folder.unwrap_or(Path::new(".")).to_owned();
         Self {
             dockerfile,
-            contexts: Contexts {
+            wishes: Wishes {
                 main,
                 named: BTreeMap::new(),
+                arguments: BTreeMap::new(),
+                target: None,
             },
             cache: None,
             program: None,
@@ -166,14 +89,29 @@ impl Build {
     /// Takes another folder for the main context.
     #[must_use]
     pub fn context(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.contexts.main = folder.into();
+        self.wishes.main = folder.into();
         self
     }
 
-    /// Adds a folder from which `COPY --from=NAME` copies, as Docker's `--build-context NAME=FOLDER` does.
+    /// Adds a folder from which `COPY --from=NAME` copies, or an image with which `FROM NAME` begins, as Docker's
+    /// `--build-context NAME=FOLDER` does: a `.gvmi`, an OCI layout, or an archive of `docker save`.
     #[must_use]
     pub fn named_context(mut self, name: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
-        self.contexts.named.insert(name.into(), folder.into());
+        self.wishes.named.insert(name.into(), folder.into());
+        self
+    }
+
+    /// Gives the variable that `ARG NAME` names a value.
+    #[must_use]
+    pub fn argument(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.wishes.arguments.insert(name.into(), value.into());
+        self
+    }
+
+    /// Takes another stage for the image than the last one, by its name or by its number from 0.
+    #[must_use]
+    pub fn target(mut self, stage: impl Into<String>) -> Self {
+        self.wishes.target = Some(stage.into());
         self
     }
 
@@ -233,9 +171,32 @@ impl Build {
             .cache
             .clone()
             .map_or_else(Cache::of_user, |folder| Ok(Cache::at(folder)))?;
-        let (build, sources) =
-            blocking(move || self.sources().map(|sources| (self, sources))).await?;
-        let name = build.image_name(&Key::of(&build.dockerfile, &sources));
+        let mut bases = Bases::new(cache.clone());
+        let pulling = |image: &str, done, total| {
+            // Whoever has given up the build hears nothing more of it.
+            let _ = events.send(Event::Pulling {
+                image: image.to_owned(),
+                done,
+                total,
+            });
+        };
+        let planned = plan::plan(&self.dockerfile, &self.wishes, &mut bases, pulling);
+        let planned = tokio::select! {
+            planned = planned => planned,
+            () = abandoned.cancelled() => return Err(BuildError::Abandoned),
+        };
+        let plan = planned.map_err(|error| BuildError::unplanned(&self.dockerfile, error))?;
+        let (build, plan, sources) = blocking(move || {
+            let sources = self.sources(&plan)?;
+            Ok::<_, BuildError>((self, plan, sources))
+        })
+        .await?;
+        let decisive = Decisive {
+            dockerfile: &build.dockerfile,
+            wishes: &build.wishes,
+            plan: &plan,
+        };
+        let name = build.image_name(&Key::of(&decisive, &sources));
         if let Some(path) = cache.find(&name) {
             return BuiltImage::read(path, false).await;
         }
@@ -245,32 +206,38 @@ impl Build {
         };
         let construction = Construction {
             dockerfile: build.dockerfile,
+            cache: cache.clone(),
             launcher: build.program,
             site: Arc::clone(&site),
             abandoned,
             events,
         };
-        construction.carry_out(sources).await?;
-        let path = blocking(move || cache.admit(&site, &name)).await?;
+        construction.carry_out(plan, sources).await?;
+        let path = blocking(move || cache.admit(&site.image(), &name)).await?;
         BuiltImage::read(path, true).await
     }
 
-    /// What each `COPY` copies, in their order.
-    fn sources(&self) -> Result<Vec<Vec<Source>>, BuildError> {
-        let copies = self
-            .dockerfile
-            .steps()
-            .iter()
-            .filter_map(|step| match &step.instruction {
-                Instruction::Copy(copy) => Some((step, copy)),
-                _ => None,
-            });
-        copies
-            .map(|(step, copy)| {
-                let sources = self.contexts.sources(copy);
-                sources.map_err(|error| BuildError::at(&self.dockerfile, step, error))
-            })
-            .collect()
+    /// What each `COPY` and `ADD` copies from folders, in their order.
+    fn sources(&self, plan: &Plan) -> Result<Vec<Vec<Source>>, BuildError> {
+        let mut sources = Vec::new();
+        for stage in &plan.stages {
+            let copies = stage
+                .steps
+                .iter()
+                .filter_map(|step| match &step.instruction {
+                    Instruction::Copy(copy) => Some((step, copy)),
+                    _ => None,
+                });
+            for ((step, copy), origin) in copies.zip(&stage.origins) {
+                if let Origin::Folder(folder, ignore_file) = origin {
+                    let found = Context::folder(folder, ignore_file)
+                        .and_then(|context| context.sources(copy))
+                        .map_err(|error| BuildError::at(&self.dockerfile, step, error))?;
+                    sources.push(found);
+                }
+            }
+        }
+        Ok(sources)
     }
 
     /// The key, and before it a name that tells a person what it is.

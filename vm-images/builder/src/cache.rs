@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! simple_service-<key>.gvmi   an image, whole
+//! base-<digest>.gvmi          a container image that others begin with, packed
+//! layers/                     what was pulled from registries, by digest
 //! .building-<random>/         one that is being built: its file system, then its file
 //! .lock                       shared by all who build; who has it alone may remove what others have left
 //! ```
@@ -102,13 +104,25 @@ impl Cache {
         })
     }
 
-    /// Gives the image that was built at `site` its name, and returns its path. If another build was faster, its
-    /// image stays: somebody may be reading it already.
-    pub(crate) fn admit(&self, site: &BuildSite, name: &str) -> Result<PathBuf, CacheError> {
-        let (built, path) = (site.image(), self.folder.join(name));
-        let outcome = match renameat_with(CWD, &built, CWD, &path, RenameFlags::NOREPLACE) {
+    /// The folder, which is there now.
+    pub(crate) fn folder(&self) -> Result<&Path, CacheError> {
+        match fs::create_dir_all(&self.folder) {
+            Ok(()) => Ok(&self.folder),
+            Err(source) => Err(CacheError::Io {
+                action: "create the folder",
+                path: self.folder.clone(),
+                source,
+            }),
+        }
+    }
+
+    /// Gives the image `built`, which is at a site in this cache, its name, and returns its path. If another build was
+    /// faster, its image stays: somebody may be reading it already.
+    pub(crate) fn admit(&self, built: &Path, name: &str) -> Result<PathBuf, CacheError> {
+        let path = self.folder.join(name);
+        let outcome = match renameat_with(CWD, built, CWD, &path, RenameFlags::NOREPLACE) {
             Err(rustix::io::Errno::EXIST) if self.find(name).is_some() => Ok(()),
-            Err(_) => fs::rename(&built, &path),
+            Err(_) => fs::rename(built, &path),
             Ok(()) => Ok(()),
         };
         match outcome {
@@ -144,9 +158,14 @@ pub(crate) struct BuildSite {
 }
 
 impl BuildSite {
-    /// Where the image's files are to be.
-    pub(crate) fn tree(&self) -> PathBuf {
-        self.folder.join("tree")
+    /// Where the files of something are to be: of a stage, or of an image that is copied from.
+    pub(crate) fn tree(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("tree-{name}"))
+    }
+
+    /// Where an image that others begin with is to be packed.
+    pub(crate) fn base(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("base-{name}.gvmi"))
     }
 
     /// Where the image is to be.

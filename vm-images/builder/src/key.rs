@@ -1,11 +1,12 @@
 //! What an image is known as before it is built.
 
-use std::{fmt, os::unix::ffi::OsStrExt, path::Path};
+use std::{collections::BTreeMap, fmt, os::unix::ffi::OsStrExt, path::Path};
 
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     dockerfile::Dockerfile,
+    plan::{Beginning, Origin, Plan, Wishes},
     source::{Entry, Kind, Source},
 };
 
@@ -13,20 +14,42 @@ use crate::{
 const FORMAT: &str = concat!(
     "kiln image builder ",
     env!("CARGO_PKG_VERSION"),
-    ", format 1"
+    ", format 2"
 );
 
 /// A digest of all that decides what is in an image: equal keys, equal images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key(String);
 
+/// What decides, beside the files that are copied.
+pub(crate) struct Decisive<'a> {
+    pub(crate) dockerfile: &'a Dockerfile,
+    pub(crate) wishes: &'a Wishes,
+    pub(crate) plan: &'a Plan,
+}
+
 impl Key {
-    /// The key of what `dockerfile` makes of `sources`, which are those of its `COPY` instructions in their order.
-    pub(crate) fn of(dockerfile: &Dockerfile, sources: &[Vec<Source>]) -> Self {
+    /// The key of what a build makes of `sources`, which are those of its `COPY` instructions in their order.
+    pub(crate) fn of(build: &Decisive<'_>, sources: &[Vec<Source>]) -> Self {
         let mut digest = Fields(Sha256::new());
         digest.add(FORMAT.as_bytes());
         digest.add(std::env::consts::ARCH.as_bytes());
-        digest.add(dockerfile.text().as_bytes());
+        digest.add(build.dockerfile.text().as_bytes());
+        digest.add_names(&build.wishes.arguments);
+        digest.add(build.wishes.target.as_deref().unwrap_or("").as_bytes());
+        for stage in &build.plan.stages {
+            match &stage.begins {
+                Beginning::Scratch | Beginning::Stage(_) => digest.add(b""),
+                Beginning::Image(base) => digest.add(base.identity.as_bytes()),
+            }
+            for origin in &stage.origins {
+                match origin {
+                    Origin::Folder(..) => digest.add(b"folder"),
+                    Origin::Stage(place) => digest.add(&place.to_le_bytes()),
+                    Origin::Image(base) => digest.add(base.identity.as_bytes()),
+                }
+            }
+        }
         for sources in sources {
             digest.add(&sources.len().to_le_bytes());
             for source in sources {
@@ -57,6 +80,14 @@ impl Fields {
         self.0.update(field);
     }
 
+    fn add_names(&mut self, values: &BTreeMap<String, String>) {
+        self.add(&values.len().to_le_bytes());
+        for (name, value) in values {
+            self.add(name.as_bytes());
+            self.add(value.as_bytes());
+        }
+    }
+
     fn add_path(&mut self, path: &Path) {
         self.add(path.as_os_str().as_bytes());
     }
@@ -81,6 +112,7 @@ impl Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{base::Bases, cache::Cache, plan};
 
     fn source(name: &str, mode: u32, kind: Kind) -> Vec<Source> {
         let entry = Entry {
@@ -95,22 +127,49 @@ mod tests {
         }]
     }
 
-    #[test]
-    fn all_that_decides_is_in_the_key_and_nothing_else() {
-        let dockerfile = |text: &str| Dockerfile::parse("/Dockerfile", text).unwrap();
-        let plain = dockerfile("FROM scratch\nCOPY a b");
-        let key = |sources: Vec<Source>| Key::of(&plain, &[sources]).to_string();
+    #[tokio::test]
+    async fn all_that_decides_is_in_the_key_and_nothing_else() {
+        let key_of = async |text: &str, wishes: &Wishes, sources: &[Vec<Source>]| {
+            let dockerfile = Dockerfile::parse("/Dockerfile", text).unwrap();
+            let mut bases = Bases::new(Cache::at("/nowhere".into()));
+            let plan = plan::plan(&dockerfile, wishes, &mut bases, |_, _, _| {});
+            let decisive = Decisive {
+                dockerfile: &dockerfile,
+                wishes,
+                plan: &plan.await.unwrap(),
+            };
+            Key::of(&decisive, sources).to_string()
+        };
+        let plain = Wishes {
+            main: "/context".into(),
+            named: BTreeMap::new(),
+            arguments: BTreeMap::new(),
+            target: None,
+        };
+        let with_argument = |value: &str| Wishes {
+            arguments: [("x".to_owned(), value.to_owned())].into(),
+            ..plain.clone()
+        };
+        let with_target = Wishes {
+            target: Some("0".into()),
+            ..plain.clone()
+        };
+        let text = "FROM scratch\nARG x\nCOPY a b";
+        let key = async |sources: Vec<Source>| key_of(text, &plain, &[sources]).await;
         let keys = [
-            key(source("a", 0o644, Kind::File([1; 32]))),
-            key(source("a", 0o644, Kind::File([2; 32]))),
-            key(source("a", 0o755, Kind::File([1; 32]))),
-            key(source("b", 0o644, Kind::File([1; 32]))),
-            key(source("a", 0o644, Kind::Folder)),
-            key(source("a", 0o644, Kind::Link("x".into()))),
-            key(source("a", 0o644, Kind::Link("y".into()))),
-            key(vec![]),
-            Key::of(&plain, &[]).to_string(),
-            Key::of(&dockerfile("FROM scratch\nCOPY a c"), &[]).to_string(),
+            key(source("a", 0o644, Kind::File([1; 32]))).await,
+            key(source("a", 0o644, Kind::File([2; 32]))).await,
+            key(source("a", 0o755, Kind::File([1; 32]))).await,
+            key(source("b", 0o644, Kind::File([1; 32]))).await,
+            key(source("a", 0o644, Kind::Folder)).await,
+            key(source("a", 0o644, Kind::Link("x".into()))).await,
+            key(source("a", 0o644, Kind::Link("y".into()))).await,
+            key(vec![]).await,
+            key_of(text, &plain, &[]).await,
+            key_of("FROM scratch\nARG x\nCOPY a c", &plain, &[]).await,
+            key_of(text, &with_argument("1"), &[]).await,
+            key_of(text, &with_argument("2"), &[]).await,
+            key_of(text, &with_target, &[]).await,
         ];
         for (place, key) in keys.iter().enumerate() {
             assert_eq!(key.len(), 32);
@@ -119,6 +178,6 @@ mod tests {
 
         let mut elsewhere = source("a", 0o644, Kind::File([1; 32]));
         elsewhere[0].entries[0].host = "/elsewhere".into();
-        assert_eq!(key(elsewhere), keys[0]);
+        assert_eq!(key(elsewhere).await, keys[0]);
     }
 }

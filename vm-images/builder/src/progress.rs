@@ -28,6 +28,20 @@ pub enum Event {
         /// The package.
         package: String,
     },
+    /// An image comes from a registry.
+    Pulling {
+        /// Its name.
+        image: String,
+        /// How many layers are there.
+        done: usize,
+        /// How many it has.
+        total: usize,
+    },
+    /// A stage begins: the image that it begins with is unpacked.
+    Stage {
+        /// Its `FROM` as it is written, in one line.
+        text: String,
+    },
     /// An instruction of a Dockerfile begins.
     Step {
         /// Its place among them, from 1.

@@ -2,10 +2,11 @@
 
 use std::{
     ffi::OsStr,
-    fs::File,
+    fs::{File, FileTimes},
     io,
     os::fd::OwnedFd,
     path::{Component, Path, PathBuf},
+    time::SystemTime,
 };
 
 use rustix::{
@@ -28,9 +29,15 @@ impl Rootfs {
     /// Creates an empty one, in a folder that must not exist.
     pub(crate) fn create(path: PathBuf) -> io::Result<Self> {
         rustix::fs::mkdir(&path, Mode::RWXU)?;
+        let created = Self::open(path)?;
+        rustix::fs::fchmod(&created.root, Mode::from_raw_mode(FOLDER_MODE))?;
+        Ok(created)
+    }
+
+    /// The one that is there already.
+    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(CWD, &path, flags, Mode::empty())?;
-        rustix::fs::fchmod(&root, Mode::from_raw_mode(FOLDER_MODE))?;
         Ok(Self { path, root })
     }
 
@@ -92,6 +99,42 @@ impl Rootfs {
         Ok(rustix::fs::symlinkat(target, folder, name)?)
     }
 
+    /// Gives the file at `target` another name, in the place of a file or link at `path`.
+    pub(crate) fn put_hard_link(&self, path: &Path, target: &Path) -> io::Result<()> {
+        let name = target.file_name().ok_or(io::ErrorKind::NotFound)?;
+        let from = self.open_folder(target.parent().unwrap_or(Path::new("/")))?;
+        let (folder, new_name) = self.place(path)?;
+        Ok(rustix::fs::linkat(
+            from,
+            name,
+            folder,
+            new_name,
+            AtFlags::empty(),
+        )?)
+    }
+
+    /// The file at `path`, to be read.
+    pub(crate) fn open_file(&self, path: &Path) -> io::Result<File> {
+        // Not a pipe that nobody writes to.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        Ok(rustix::fs::openat2(&self.root, path, flags, Mode::empty(), within)?.into())
+    }
+
+    /// Where `path` leads, from the root; links are followed, and there is something.
+    pub(crate) fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let opened = rustix::fs::openat2(&self.root, path, flags, Mode::empty(), within)?;
+        let place = |file: &OwnedFd| {
+            let number = std::os::fd::AsRawFd::as_raw_fd(file);
+            std::fs::read_link(format!("/proc/self/fd/{number}"))
+        };
+        let (found, root) = (place(&opened)?, place(&self.root)?);
+        let within = found.strip_prefix(&root).map_err(io::Error::other)?;
+        Ok(Path::new("/").join(within))
+    }
+
     /// The folder of `path`, in which nothing has its name any more.
     fn place<'a>(&self, path: &'a Path) -> io::Result<(OwnedFd, &'a OsStr)> {
         let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
@@ -111,5 +154,7 @@ impl Rootfs {
 
 /// Gives a file that is written its permissions.
 pub(crate) fn finish(file: &File, mode: u32) -> io::Result<()> {
-    Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?)
+    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
+    // What compiles it while the image is built shall find the time that the image will say.
+    file.set_times(FileTimes::new().set_modified(SystemTime::UNIX_EPOCH))
 }

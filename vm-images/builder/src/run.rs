@@ -92,12 +92,10 @@ pub(crate) async fn run(
     })
     .await?;
     let mut words = task.command.into_iter();
-    let command = Command {
-        program: words.next().unwrap_or_default(),
-        args: words.collect(),
-        env: task.env,
-        working_dir: task.working_dir,
-    };
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args = words.collect();
+    command.env = task.env;
+    command.working_dir = task.working_dir;
     let outcome = tokio::select! {
         outcome = run_in(&sandbox, command, on_line) => outcome,
         () = abandoned.cancelled() => Err(RunError::Abandoned),

@@ -84,6 +84,11 @@ fn show(bar: &mut ProgressBar, event: Event) {
             bar.set_position(number as u64);
             bar.set_message(text);
         }
+        Event::Pulling { image, done, total } => {
+            let bar = shown(bar, format!("pulling {image}"), total as u64);
+            bar.set_position(done as u64);
+        }
+        Event::Stage { text } => bar.set_message(text),
         Event::Output(line) => bar.set_message(line),
         Event::Packing => bar.set_message("packing"),
         Event::Compiled { .. } | Event::Failed => bar.finish_and_clear(),
@@ -150,6 +155,10 @@ impl Lines {
                 total,
                 text,
             } => Some(format!("step {number} of {total}: {text}")),
+            Event::Pulling { image, done, total } => {
+                Some(format!("pulling {image}: {done} of {total} layers"))
+            }
+            Event::Stage { text } => Some(text),
             Event::Output(line) => Some(format!("  {line}")),
             Event::Packing => Some("packing the image".to_owned()),
             Event::Ready { path, is_new } => Some(ready(&path, is_new)),

@@ -288,6 +288,29 @@ fn is_same(found: &str, wanted: &str) -> bool {
         || found.rsplit_once(':').is_some_and(|(_, tag)| tag == wanted)
 }
 
+/// The image whose configuration and layers lie at these paths in `blobs`; `name` is what errors call it.
+#[cfg(feature = "registry")]
+pub(crate) fn from_parts(
+    name: &Path,
+    blobs: &Blobs,
+    limits: Limits,
+    configuration: &Path,
+    layers: Vec<PathBuf>,
+) -> Result<ContainerImage, ImageError> {
+    let opening = Opening {
+        path: name,
+        blobs,
+        selection: &Selection {
+            name: None,
+            limits,
+            scratch: Path::new(""),
+        },
+    };
+    let part = configuration.to_string_lossy();
+    let bytes = opening.json(&part)?;
+    opening.image(&part, &bytes, layers)
+}
+
 /// The platform whose images run here, as others write it.
 pub fn this_platform() -> String {
     format!("linux/{}", this_architecture())

@@ -30,6 +30,8 @@ mod limits;
 mod manifest;
 mod pack;
 mod region;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod tree;
 
 pub use digest::{Digest, ParseDigestError, WrongDigest};

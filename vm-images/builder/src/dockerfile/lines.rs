@@ -1,9 +1,9 @@
 //! From lines of text to whole instructions.
 
-use super::Problem;
+use super::problem::{Problem, Wrong};
 
 /// One instruction, its continuation lines joined and its comments gone.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Line {
     /// The line that it begins in, from 1.
     pub(super) number: usize,
@@ -64,7 +64,7 @@ fn escape_directive(text: &str) -> Result<char, Problem> {
                 "`" => Ok('`'),
                 other => {
                     let text = format!("the escape character must be \\ or `, not {other:?}");
-                    Err(Problem { line, text })
+                    Err(Wrong::Mistake(text).at(line))
                 }
             };
         }
@@ -117,12 +117,7 @@ mod tests {
         // Behind a comment it is a comment itself.
         check("# build me\n# escape=`\nENV a=\\\n1", &[(3, "ENV a=1")]);
         let problem = split("# syntax=x\n# escape=^").unwrap_err();
-        assert_eq!(
-            problem,
-            Problem {
-                line: 2,
-                text: r#"the escape character must be \ or `, not "^""#.into()
-            }
-        );
+        let expected = r#"the escape character must be \ or `, not "^""#;
+        assert_eq!(problem, Wrong::from(expected).at(2));
     }
 }

@@ -1,11 +1,17 @@
 //! Dockerfiles: read, understood, and refused where they ask for what cannot be done here.
 //!
-//! What is known is understood as Docker does: comments, continuation lines, the `escape` directive, exec forms,
-//! quotes, and variables that `ENV` has set. What is not known is an error with its line, never passed over.
+//! What is known is understood as Docker does: comments, continuation lines, the `escape` directive, exec and shell
+//! forms, quotes, variables. What is not known is an error with its line, never passed over.
 
+mod forms;
 mod instruction;
 mod lines;
 mod parser;
+#[cfg(test)]
+mod parser_tests;
+mod problem;
+mod scope;
+mod stages;
 mod words;
 
 use std::{
@@ -13,16 +19,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) use instruction::{Copy, Instruction};
+pub(crate) use instruction::{Copy, Instruction, Run};
+pub(crate) use scope::{Given, Scope};
+pub(crate) use stages::Stage;
 
-use parser::Parser;
+use problem::{Problem, Wrong};
+use stages::Stages;
 
 /// A Dockerfile that can be built.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dockerfile {
     path: PathBuf,
     text: String,
-    steps: Vec<Step>,
+    stages: Stages,
 }
 
 /// One instruction after `FROM`, in its place.
@@ -46,7 +55,7 @@ pub enum DockerfileError {
         /// Why.
         source: io::Error,
     },
-    /// A line of it is wrong, or asks for what cannot be done here.
+    /// A line of it is wrong.
     #[error("{}:{line}: {problem}", path.display())]
     Line {
         /// Where it is.
@@ -54,6 +63,16 @@ pub enum DockerfileError {
         /// The line, from 1.
         line: usize,
         /// What is wrong.
+        problem: String,
+    },
+    /// A line of it asks for what is not done here, but by another builder.
+    #[error("{}:{line}: {problem}", path.display())]
+    Beyond {
+        /// Where it is.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What it asks for.
         problem: String,
     },
 }
@@ -80,16 +99,9 @@ impl Dockerfile {
         text: impl Into<String>,
     ) -> Result<Self, DockerfileError> {
         let (path, text) = (path.into(), text.into());
-        match Parser::parse(&text) {
-            Ok(steps) => Ok(Self { path, text, steps }),
-            Err(Problem {
-                line,
-                text: problem,
-            }) => Err(DockerfileError::Line {
-                path,
-                line,
-                problem,
-            }),
+        match Stages::parse(&text) {
+            Ok(stages) => Ok(Self { path, text, stages }),
+            Err(problem) => Err(located(&path, problem)),
         }
     }
 
@@ -103,14 +115,52 @@ impl Dockerfile {
         &self.text
     }
 
-    pub(crate) fn steps(&self) -> &[Step] {
-        &self.steps
+    /// Its stages, one for each `FROM`.
+    pub(crate) fn stages(&self) -> &[Stage] {
+        &self.stages.all
+    }
+
+    /// The names of the arguments that somebody may give.
+    pub(crate) fn arguments(&self) -> Vec<&str> {
+        self.stages.arguments()
+    }
+
+    /// What `ARG` before the first `FROM` sets, and what is known of the platform.
+    pub(crate) fn global_arguments(&self, given: &Given) -> Result<Given, DockerfileError> {
+        let found = self.stages.global_arguments(given);
+        found.map_err(|problem| located(&self.path, problem))
+    }
+
+    /// The image that a stage begins with, its variables expanded.
+    pub(crate) fn base(&self, stage: &Stage, given: &Given) -> Result<String, DockerfileError> {
+        let found = self.stages.base(stage, given);
+        found.map_err(|problem| located(&self.path, problem))
+    }
+
+    /// What the instructions of a stage ask for that begins with `scope`.
+    pub(crate) fn steps(
+        &self,
+        stage: &Stage,
+        scope: Scope,
+        given: &Given,
+    ) -> Result<(Vec<Step>, Scope), DockerfileError> {
+        let found = self.stages.steps(stage, scope, given);
+        found.map_err(|problem| located(&self.path, problem))
     }
 }
 
-/// What is wrong with a line.
-#[derive(Debug, PartialEq)]
-struct Problem {
-    line: usize,
-    text: String,
+fn located(path: &Path, problem: Problem) -> DockerfileError {
+    let (path, line) = (path.to_owned(), problem.line);
+    match problem.wrong {
+        Wrong::Mistake(problem) => DockerfileError::Line {
+            path,
+            line,
+            problem,
+        },
+        Wrong::Beyond(problem) => DockerfileError::Beyond {
+            path,
+            line,
+            problem,
+        },
+    }
 }

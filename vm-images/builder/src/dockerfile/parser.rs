@@ -1,120 +1,213 @@
 //! From whole instructions to what they mean.
 
-use std::collections::BTreeMap;
-
 use super::{
-    Copy, Instruction, Problem, Step,
-    lines::{self, Line},
+    Copy, Instruction, Run, Scope, Step,
+    forms::{self, flags, is_remote, is_shell_test, json, split_name, written},
+    lines::Line,
+    problem::{Problem, Wrong},
+    scope::Given,
     words,
 };
 
-/// Walks through the instructions; what one sets, the next ones use.
-pub(super) struct Parser {
-    escape: char,
-    variables: BTreeMap<String, String>,
-    working_dir: String,
+/// Instructions of Docker's that are beyond what is built here.
+const BEYOND: [&str; 2] = ["HEALTHCHECK", "ONBUILD"];
+
+/// Walks through the instructions of a stage; what one sets, the next ones use.
+pub(super) struct Parser<'a> {
+    pub(super) escape: char,
+    pub(super) scope: Scope,
+    pub(super) given: &'a Given,
 }
 
-impl Parser {
-    /// The steps of a Dockerfile after its `FROM`.
-    pub(super) fn parse(text: &str) -> Result<Vec<Step>, Problem> {
-        let (lines, escape) = lines::split(text)?;
-        let mut parser = Self {
-            escape,
-            variables: BTreeMap::new(),
-            working_dir: "/".to_owned(),
-        };
-        let Some((first, rest)) = lines.split_first() else {
-            return Err(Problem {
-                line: 1,
-                text: "there is no instruction in it".into(),
-            });
-        };
-        let at = |line: &Line| {
-            let line = line.number;
-            move |text| Problem { line, text }
-        };
-        from_scratch(&first.text).map_err(at(first))?;
-        rest.iter()
-            .map(|line| {
-                Ok(Step {
-                    line: line.number,
-                    text: line.text.split_whitespace().collect::<Vec<_>>().join(" "),
-                    instruction: parser.instruction(&line.text).map_err(at(line))?,
-                })
+impl Parser<'_> {
+    /// What the instructions of a stage after its `FROM` ask for.
+    pub(super) fn steps(&mut self, lines: &[Line]) -> Result<Vec<Step>, Problem> {
+        let step = |line: &Line| {
+            let instruction = self.instruction(&line.text);
+            Ok(Step {
+                line: line.number,
+                text: line.text.split_whitespace().collect::<Vec<_>>().join(" "),
+                instruction: instruction.map_err(|wrong| wrong.at(line.number))?,
             })
-            .collect()
+        };
+        lines.iter().map(step).collect()
     }
 
-    fn instruction(&mut self, text: &str) -> Result<Instruction, String> {
+    fn instruction(&mut self, text: &str) -> Result<Instruction, Wrong> {
         let (name, arguments) = split_name(text);
         if arguments.is_empty() {
-            return Err(format!("{name} has no arguments"));
+            return Err(format!("{name} has no arguments").into());
         }
         match name.to_ascii_uppercase().as_str() {
-            "COPY" => self.copy(arguments).map(Instruction::Copy),
-            "RUN" => run(arguments),
+            "COPY" => self.copy("COPY", arguments),
+            "ADD" => self.copy("ADD", arguments),
+            "RUN" => self.run(arguments),
+            "ARG" => self.arg(arguments),
             "ENV" => self.env(arguments),
             "WORKDIR" => self.working_dir(arguments),
+            "USER" => Ok(Instruction::User(self.user(arguments)?)),
+            "SHELL" => self.shell(arguments),
             "VOLUME" => self.volume(arguments),
-            "ENTRYPOINT" => command(arguments).map(Instruction::Entrypoint),
-            "CMD" => command(arguments).map(Instruction::Cmd),
+            "ENTRYPOINT" => self.command(arguments).map(Instruction::Entrypoint),
+            "CMD" => self.command(arguments).map(Instruction::Cmd),
             "LABEL" => Ok(Instruction::Label(self.pairs(arguments)?)),
-            "FROM" => Err("a second FROM cannot be built: images have one stage here".into()),
+            "MAINTAINER" => {
+                let maintainer = ("maintainer".to_owned(), arguments.to_owned());
+                Ok(Instruction::Label(vec![maintainer]))
+            }
+            "EXPOSE" => self.expose(arguments),
+            "STOPSIGNAL" => Ok(Instruction::StopSignal(self.expand(arguments)?)),
+            known if BEYOND.contains(&known) => {
+                Err(Wrong::Beyond(format!("{known} is not built in")))
+            }
             _ => Err(format!(
-                "the instruction {name} is not known; FROM, COPY, RUN, ENV, WORKDIR, VOLUME, ENTRYPOINT, CMD and LABEL are"
-            )),
+                "the instruction {name} is not known; FROM, COPY, ADD, RUN, ARG, ENV, WORKDIR, USER, SHELL, VOLUME, \
+                 ENTRYPOINT, CMD, LABEL, EXPOSE and STOPSIGNAL are"
+            )
+            .into()),
         }
     }
 
-    fn copy(&self, arguments: &str) -> Result<Copy, String> {
-        let (mut from, mut mode) = (None, None);
-        let mut rest = arguments;
-        while let Some(flag) = rest.strip_prefix("--") {
-            let (flag, others) = split_name(flag);
-            match flag.split_once('=') {
-                Some(("from", name)) if !name.is_empty() => from = Some(self.expand(name)?),
-                Some(("chmod", digits)) => mode = Some(parse_mode(digits)?),
-                _ => {
-                    return Err(format!(
-                        "COPY does not know --{flag}; --from=NAME and --chmod=OCTAL are known"
-                    ));
+    fn copy(&self, instruction: &str, arguments: &str) -> Result<Instruction, Wrong> {
+        let unpacks = instruction == "ADD";
+        let (mut from, mut mode, mut owner) = (None, None, None);
+        let (flags, rest) = flags(arguments);
+        for flag in flags {
+            match flag {
+                ("from", Some(name)) if !name.is_empty() && !unpacks => {
+                    if name.contains('$') {
+                        let problem = format!(
+                            "--from={name}: there are no variables here; name a stage, and let its FROM have the variable"
+                        );
+                        return Err(problem.into());
+                    }
+                    from = Some(name.to_owned());
+                }
+                ("chmod", Some(digits)) => mode = self.mode(digits)?,
+                ("chown", Some(text)) if !text.is_empty() => owner = Some(self.expand(text)?),
+                // It only says how layers are stored, and there are none here.
+                ("link", None | Some("true" | "false")) => {}
+                ("parents" | "exclude" | "checksum" | "keep-git-dir" | "unpack", _) => {
+                    return Err(Wrong::Beyond(format!(
+                        "{instruction} {} is not built in",
+                        written(flag)
+                    )));
+                }
+                other => {
+                    let problem = format!(
+                        "{instruction} does not know {}; --from=NAME, --chmod=OCTAL and --chown=USER:GROUP are known",
+                        written(other)
+                    );
+                    return Err(problem.into());
                 }
             }
-            rest = others;
         }
         let mut sources = self.paths(rest)?;
         let destination = sources.pop().unwrap_or_default();
         if sources.is_empty() {
-            return Err("COPY takes a source and a destination".into());
+            return Err(format!("{instruction} takes a source and a destination").into());
         }
         if let Some(source) = sources.iter().find(|source| source.starts_with("<<")) {
-            return Err(format!("COPY cannot take a here-document ({source})"));
+            let problem = format!("the here-document {source} is not built in");
+            return Err(Wrong::Beyond(problem));
+        }
+        if let Some(source) = sources.iter().find(|source| unpacks && is_remote(source)) {
+            let problem = format!("ADD of {source} from elsewhere is not built in");
+            return Err(Wrong::Beyond(problem));
         }
         if sources.len() > 1 && !destination.ends_with('/') {
-            return Err("with more than one source, the destination of COPY is a folder and must end with /".into());
+            return Err(format!("with more than one source, the destination of {instruction} is a folder and must end with /").into());
         }
-        Ok(Copy {
+        Ok(Instruction::Copy(Copy {
             from,
             mode,
+            owner,
+            unpacks,
             sources,
             destination: self.absolute(&destination)?,
-        })
+        }))
     }
 
-    fn env(&mut self, arguments: &str) -> Result<Instruction, String> {
+    fn mode(&self, text: &str) -> Result<Option<u32>, Wrong> {
+        if self.given.unknown && text.contains('$') {
+            return Ok(None);
+        }
+        Ok(Some(forms::mode(&self.expand(text)?)?))
+    }
+
+    fn run(&self, arguments: &str) -> Result<Instruction, Wrong> {
+        let (flags, rest) = flags(arguments);
+        if let Some(flag) = flags.into_iter().next() {
+            return Err(match flag.0 {
+                "mount" | "network" | "security" | "device" => {
+                    Wrong::Beyond(format!("RUN {} is not built in", written(flag)))
+                }
+                _ => format!("RUN does not know {}", written(flag)).into(),
+            });
+        }
+        if rest.starts_with("<<") {
+            let problem = format!("the here-document {rest} is not built in");
+            return Err(Wrong::Beyond(problem));
+        }
+        let command = self.command(rest)?;
+        if command.is_empty() {
+            return Err("RUN names no program".into());
+        }
+        let arguments = self.scope.arguments.clone().into_iter().collect();
+        Ok(Instruction::Run(Run { command, arguments }))
+    }
+
+    fn arg(&mut self, arguments: &str) -> Result<Instruction, Wrong> {
+        for word in words::split(arguments, self.escape) {
+            let (name, default) = match word.split_once('=') {
+                Some((name, default)) => (name, Some(self.expand(default)?)),
+                None => (word.as_str(), None),
+            };
+            if !is_variable(name) {
+                return Err(format!("{name:?} is no name of a variable").into());
+            }
+            if let Some(value) = self.given.argument(name, default) {
+                self.scope.arguments.insert(name.to_owned(), value);
+            }
+        }
+        Ok(Instruction::Arg)
+    }
+
+    fn env(&mut self, arguments: &str) -> Result<Instruction, Wrong> {
         let pairs = self.pairs(arguments)?;
-        self.variables.extend(pairs.iter().cloned());
+        self.scope.variables.extend(pairs.iter().cloned());
         Ok(Instruction::Env(pairs))
     }
 
-    fn working_dir(&mut self, arguments: &str) -> Result<Instruction, String> {
+    fn working_dir(&mut self, arguments: &str) -> Result<Instruction, Wrong> {
         let path = self.expand(arguments)?;
-        self.working_dir = without_end(self.absolute(&path)?);
-        Ok(Instruction::WorkingDir(self.working_dir.clone()))
+        self.scope.working_dir = without_end(self.absolute(&path)?);
+        Ok(Instruction::WorkingDir(self.scope.working_dir.clone()))
     }
 
-    fn volume(&self, arguments: &str) -> Result<Instruction, String> {
+    fn user(&self, arguments: &str) -> Result<String, Wrong> {
+        let user = self.expand(arguments)?;
+        let parts: Vec<&str> = user.split(':').collect();
+        let is_name = |part: &&str| !part.is_empty() && !part.contains(char::is_whitespace);
+        match parts.len() {
+            1 | 2 if parts.iter().all(is_name) => Ok(user),
+            _ => Err(
+                format!("{user:?} is no user: one is written as NAME, NUMBER or USER:GROUP").into(),
+            ),
+        }
+    }
+
+    fn shell(&mut self, arguments: &str) -> Result<Instruction, Wrong> {
+        match json(arguments)? {
+            Some(shell) if !shell.is_empty() => {
+                self.scope.shell.clone_from(&shell);
+                Ok(Instruction::Shell(shell))
+            }
+            _ => Err("SHELL takes a JSON array: SHELL [\"/bin/bash\", \"-c\"]".into()),
+        }
+    }
+
+    fn volume(&self, arguments: &str) -> Result<Instruction, Wrong> {
         let paths = self.paths(arguments)?;
         if paths.is_empty() {
             return Err("VOLUME names no folder".into());
@@ -124,6 +217,28 @@ impl Parser {
             false => Err(format!("the volume {path:?} is no absolute path")),
         });
         Ok(Instruction::Volume(paths.collect::<Result<_, _>>()?))
+    }
+
+    fn expose(&self, arguments: &str) -> Result<Instruction, Wrong> {
+        let mut ports = Vec::new();
+        for word in words::split(arguments, self.escape) {
+            if !(self.given.unknown && word.contains('$')) {
+                ports.push(forms::port(&self.expand(&word)?)?);
+            }
+        }
+        Ok(Instruction::Expose(ports))
+    }
+
+    /// The exec form as it is; the shell form as Docker writes it into an image.
+    fn command(&self, arguments: &str) -> Result<Vec<String>, Wrong> {
+        let command = match is_shell_test(arguments) {
+            true => None,
+            false => json(arguments)?,
+        };
+        Ok(command.unwrap_or_else(|| {
+            let shell = self.scope.shell.iter().cloned();
+            shell.chain([arguments.to_owned()]).collect()
+        }))
     }
 
     /// `NAME=value` any number of times, or the old form of one name and its value.
@@ -155,7 +270,11 @@ impl Parser {
     }
 
     fn expand(&self, word: &str) -> Result<String, String> {
-        words::expand(word, &self.variables, self.escape)
+        words::expand(
+            word,
+            &|name| self.scope.value(name, self.given),
+            self.escape,
+        )
     }
 
     /// The path from the root, below the working folder if it is relative; a `/` at its end stays.
@@ -164,7 +283,7 @@ impl Parser {
         let below = if path.starts_with('/') {
             ""
         } else {
-            &self.working_dir
+            &self.scope.working_dir
         };
         for part in below.split('/').chain(path.split('/')) {
             match part {
@@ -194,263 +313,9 @@ fn without_end(path: String) -> String {
     }
 }
 
-fn from_scratch(text: &str) -> Result<(), String> {
-    let (name, image) = split_name(text);
-    if !name.eq_ignore_ascii_case("FROM") {
-        return Err(format!("a Dockerfile begins with FROM, not with {name}"));
-    }
-    match image {
-        "scratch" => Ok(()),
-        other => Err(format!(
-            "FROM {other} cannot be built here: only FROM scratch can"
-        )),
-    }
-}
-
-fn run(arguments: &str) -> Result<Instruction, String> {
-    if arguments.starts_with("--") {
-        let (flag, _) = split_name(arguments);
-        return Err(format!("RUN does not know {flag}"));
-    }
-    let shell_form = || {
-        "RUN takes a JSON array here, for an image from scratch has no shell of its own: RUN [\"/program\", \"argument\"]"
-            .to_owned()
-    };
-    let command = json(arguments)?.ok_or_else(shell_form)?;
-    if command.is_empty() {
-        return Err("RUN names no program".into());
-    }
-    Ok(Instruction::Run(command))
-}
-
-/// The exec form as it is; the shell form as Docker writes it into an image.
-fn command(arguments: &str) -> Result<Vec<String>, String> {
-    let shell = || ["/bin/sh", "-c", arguments].map(str::to_owned).to_vec();
-    Ok(json(arguments)?.unwrap_or_else(shell))
-}
-
-/// A JSON array of texts, if there is an array at all.
-fn json(text: &str) -> Result<Option<Vec<String>>, String> {
-    if !text.starts_with('[') {
-        return Ok(None);
-    }
-    // Docker would take what is no JSON as a command for the shell, which nobody means.
-    serde_json::from_str(text)
-        .map(Some)
-        .map_err(|error| format!("{text} is no JSON array of texts in double quotes ({error})"))
-}
-
-fn parse_mode(digits: &str) -> Result<u32, String> {
-    let octal = (1..=4).contains(&digits.trim_start_matches('0').len().max(1))
-        && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
-    let mode = if octal {
-        u32::from_str_radix(digits, 8).ok()
-    } else {
-        None
-    };
-    mode.ok_or_else(|| {
-        format!("--chmod={digits}: the permissions must be octal, as in --chmod=755")
-    })
-}
-
-/// The first word, and the rest without the spaces between.
-fn split_name(text: &str) -> (&str, &str) {
-    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    (name, rest.trim_start())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn instructions(text: &str) -> Vec<Instruction> {
-        let steps = Parser::parse(&format!("FROM scratch\n{text}")).unwrap();
-        steps.into_iter().map(|step| step.instruction).collect()
-    }
-
-    fn texts(texts: &[&str]) -> Vec<String> {
-        texts.iter().map(|text| (*text).to_owned()).collect()
-    }
-
-    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
-    }
-
-    fn copy(sources: &[&str], destination: &str) -> Copy {
-        Copy {
-            from: None,
-            mode: None,
-            sources: texts(sources),
-            destination: destination.to_owned(),
-        }
-    }
-
-    #[test]
-    fn instructions_are_understood() {
-        let cases = [
-            (
-                "RUN [\"/a\", \"b c\"]",
-                Instruction::Run(texts(&["/a", "b c"])),
-            ),
-            ("run [\"/a\"]", Instruction::Run(texts(&["/a"]))),
-            (
-                "ENV a=1 b=\"2 3\"",
-                Instruction::Env(pairs(&[("a", "1"), ("b", "2 3")])),
-            ),
-            ("ENV a 1  2=3", Instruction::Env(pairs(&[("a", "1  2=3")]))),
-            (
-                "LABEL \"a b\"=c d=",
-                Instruction::Label(pairs(&[("a b", "c"), ("d", "")])),
-            ),
-            (
-                "WORKDIR /a/./b/../c/",
-                Instruction::WorkingDir("/a/c".into()),
-            ),
-            ("WORKDIR ../../x", Instruction::WorkingDir("/x".into())),
-            ("VOLUME /a /b/", Instruction::Volume(texts(&["/a", "/b"]))),
-            ("VOLUME [\"/a b\"]", Instruction::Volume(texts(&["/a b"]))),
-            (
-                "ENTRYPOINT [\"/a\"]",
-                Instruction::Entrypoint(texts(&["/a"])),
-            ),
-            (
-                "ENTRYPOINT a b",
-                Instruction::Entrypoint(texts(&["/bin/sh", "-c", "a b"])),
-            ),
-            ("CMD []", Instruction::Cmd(vec![])),
-            ("COPY a b /c/", Instruction::Copy(copy(&["a", "b"], "/c/"))),
-            ("COPY [a-c] /d", Instruction::Copy(copy(&["[a-c]"], "/d"))),
-            ("COPY a .", Instruction::Copy(copy(&["a"], "/"))),
-            ("COPY a b/.", Instruction::Copy(copy(&["a"], "/b/"))),
-            (
-                "COPY [\"a b\", \"c\"]",
-                Instruction::Copy(copy(&["a b"], "/c")),
-            ),
-            (
-                "COPY --from=other --chmod=0750 a /b",
-                Instruction::Copy(Copy {
-                    from: Some("other".into()),
-                    mode: Some(0o750),
-                    ..copy(&["a"], "/b")
-                }),
-            ),
-        ];
-        for (text, instruction) in cases {
-            assert_eq!(instructions(text), [instruction], "{text}");
-        }
-    }
-
-    #[test]
-    fn instructions_use_what_came_before() {
-        let text =
-            "WORKDIR /a\nWORKDIR b\nENV x=1\nENV x=2 y=$x\nCOPY $y.txt ./$x/\nVOLUME [\"/$x\"]";
-        let all = instructions(text);
-        assert_eq!(all[1], Instruction::WorkingDir("/a/b".into()));
-        assert_eq!(all[3], Instruction::Env(pairs(&[("x", "2"), ("y", "1")])));
-        assert_eq!(all[4], Instruction::Copy(copy(&["1.txt"], "/a/b/2/")));
-        assert_eq!(all[5], Instruction::Volume(texts(&["/2"])));
-    }
-
-    #[test]
-    fn a_step_knows_its_line_and_text() {
-        let steps = Parser::parse("# first\nFROM scratch\n\nRUN [ \\\n  \"/a\" ]\n").unwrap();
-        assert_eq!(
-            (steps[0].line, steps[0].text.as_str()),
-            (4, "RUN [ \"/a\" ]")
-        );
-    }
-
-    #[test]
-    fn what_is_not_understood_is_an_error_in_its_line() {
-        let cases = [
-            ("", 1, "no instruction"),
-            ("# FROM scratch", 1, "no instruction"),
-            ("COPY a b", 1, "begins with FROM, not with COPY"),
-            (
-                "FROM debian:12",
-                1,
-                "FROM debian:12 cannot be built here: only FROM scratch can",
-            ),
-            (
-                "FROM scratch AS base",
-                1,
-                "FROM scratch AS base cannot be built here",
-            ),
-            ("FROM", 1, "only FROM scratch"),
-            ("FROM scratch\n\nFROM scratch", 3, "a second FROM"),
-            (
-                "FROM scratch\nADD a b",
-                2,
-                "the instruction ADD is not known",
-            ),
-            (
-                "FROM scratch\nCPOY a b",
-                2,
-                "the instruction CPOY is not known",
-            ),
-            (
-                "FROM scratch\nUSER 1000",
-                2,
-                "the instruction USER is not known",
-            ),
-            ("FROM scratch\nCMD", 2, "CMD has no arguments"),
-            (
-                "FROM scratch\nCOPY a",
-                2,
-                "COPY takes a source and a destination",
-            ),
-            ("FROM scratch\nCOPY a b c", 2, "must end with /"),
-            (
-                "FROM scratch\nCOPY --chown=1:1 a b",
-                2,
-                "COPY does not know --chown=1:1",
-            ),
-            (
-                "FROM scratch\nCOPY --from= a b",
-                2,
-                "COPY does not know --from=",
-            ),
-            (
-                "FROM scratch\nCOPY --link a b",
-                2,
-                "COPY does not know --link",
-            ),
-            ("FROM scratch\nCOPY --chmod=u+x a b", 2, "must be octal"),
-            ("FROM scratch\nCOPY --chmod=77777 a b", 2, "must be octal"),
-            ("FROM scratch\nCOPY <<EOF /a", 2, "here-document (<<EOF)"),
-            ("FROM scratch\nCOPY a \"b", 2, "\" is missing in"),
-            ("FROM scratch\nRUN /a", 2, "RUN takes a JSON array here"),
-            ("FROM scratch\nRUN ['/a']", 2, "no JSON array"),
-            ("FROM scratch\nRUN []", 2, "RUN names no program"),
-            (
-                "FROM scratch\nRUN --mount=type=bind [\"/a\"]",
-                2,
-                "RUN does not know --mount=type=bind",
-            ),
-            ("FROM scratch\nCMD [\"a\",]", 2, "no JSON array"),
-            ("FROM scratch\nENV a", 2, "a has no value; write a=value"),
-            (
-                "FROM scratch\nENV a=1 b",
-                2,
-                "b is not of the form name=value",
-            ),
-            (
-                "FROM scratch\nENV =1",
-                2,
-                "=1 is not of the form name=value",
-            ),
-            ("FROM scratch\nVOLUME a", 2, "no absolute path"),
-            ("FROM scratch\nVOLUME []", 2, "VOLUME names no folder"),
-            ("FROM scratch\nLABEL a=1 \\\n b=${x", 2, "is not understood"),
-        ];
-        for (text, line, problem) in cases {
-            let found = Parser::parse(text).unwrap_err();
-            assert_eq!(found.line, line, "{text:?}: {found:?}");
-            assert!(found.text.contains(problem), "{text:?}: {found:?}");
-        }
-    }
+pub(super) fn is_variable(name: &str) -> bool {
+    name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }

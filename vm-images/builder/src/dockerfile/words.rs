@@ -1,6 +1,7 @@
 //! Words of an instruction: where they end, and what quotes, escapes and variables in them mean.
 
-use std::collections::BTreeMap;
+/// The value of a variable, if it has one.
+pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Splits at spaces that are neither quoted nor escaped; quotes and escapes stay.
 pub(super) fn split(text: &str, escape: char) -> Vec<String> {
@@ -31,11 +32,7 @@ pub(super) fn split(text: &str, escape: char) -> Vec<String> {
 }
 
 /// What a word means: without its quotes and escapes, and with the values of its variables.
-pub(super) fn expand(
-    word: &str,
-    variables: &BTreeMap<String, String>,
-    escape: char,
-) -> Result<String, String> {
+pub(super) fn expand(word: &str, variables: Lookup<'_>, escape: char) -> Result<String, String> {
     let mut expansion = Expansion {
         word,
         rest: word,
@@ -49,7 +46,7 @@ pub(super) fn expand(
 struct Expansion<'a> {
     word: &'a str,
     rest: &'a str,
-    variables: &'a BTreeMap<String, String>,
+    variables: Lookup<'a>,
     escape: char,
 }
 
@@ -116,33 +113,46 @@ impl Expansion<'_> {
                 self.value(name)
             });
         }
-        let value = self
-            .variables
-            .get(name)
-            .filter(|value| !value.is_empty())
-            .cloned();
-        if let Some(rest) = self.rest.strip_prefix('}').filter(|_| !name.is_empty()) {
-            self.rest = rest;
-            Ok(self.value(name))
-        } else if let Some(rest) = self.rest.strip_prefix(":-").filter(|_| !name.is_empty()) {
-            self.rest = rest;
+        let value = (self.variables)(name);
+        if name.is_empty() {
+            return Err(self.not_understood());
+        }
+        if self.takes("}") {
+            return Ok(value.unwrap_or_default());
+        }
+        // A colon takes an empty value for none.
+        let value = match self.takes(":") {
+            true => value.filter(|value| !value.is_empty()),
+            false => value,
+        };
+        if self.takes("-") {
             let default = self.until(Some('}'))?;
             Ok(value.unwrap_or(default))
-        } else if let Some(rest) = self.rest.strip_prefix(":+").filter(|_| !name.is_empty()) {
-            self.rest = rest;
+        } else if self.takes("+") {
             let alternative = self.until(Some('}'))?;
             Ok(value.map_or_else(String::new, |_| alternative))
+        } else if self.takes("?") {
+            let message = self.until(Some('}'))?;
+            value.ok_or_else(|| format!("{name} is not set: {message}"))
         } else {
-            let forms = "${name}, ${name:-default} and ${name:+alternative} are known";
-            Err(format!(
-                "a variable in {} is not understood: {forms}",
-                self.word
-            ))
+            Err(self.not_understood())
         }
     }
 
+    fn takes(&mut self, beginning: &str) -> bool {
+        let rest = self.rest.strip_prefix(beginning);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
+    fn not_understood(&self) -> String {
+        let forms =
+            "${name}, ${name:-default}, ${name:+alternative} and ${name:?message} are known";
+        format!("a variable in {} is not understood: {forms}", self.word)
+    }
+
     fn value(&self, name: &str) -> String {
-        self.variables.get(name).cloned().unwrap_or_default()
+        (self.variables)(name).unwrap_or_default()
     }
 }
 
@@ -189,9 +199,8 @@ mod tests {
     #[test]
     fn quotes_escapes_and_variables_are_understood() {
         let variables = [("name", "kiln"), ("empty", ""), ("a_1", "x")];
-        let variables = variables
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
+        let variables: std::collections::BTreeMap<_, _> = variables.into();
+        let lookup = |name: &str| variables.get(name).map(|value| (*value).to_owned());
         let cases = [
             ("plain", Ok("plain")),
             (r#""two words""#, Ok("two words")),
@@ -206,6 +215,12 @@ mod tests {
                 Ok("otherkilnkiln"),
             ),
             ("${none:+other}${name:+other}", Ok("other")),
+            (
+                "${none-other}${empty-other}${empty:-other}",
+                Ok("otherother"),
+            ),
+            ("${name:?must be set}${name?}", Ok("kilnkiln")),
+            ("${none:?must be set}", Err("none is not set: must be set")),
             ("costs 5$ or $5", Ok("costs 5$ or $5")),
             ("it'", Err("' is missing in it'")),
             ("\"it", Err("\" is missing in \"it")),
@@ -218,7 +233,7 @@ mod tests {
             ),
         ];
         for (word, expected) in cases {
-            match (expand(word, &variables, '\\'), expected) {
+            match (expand(word, &lookup, '\\'), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{word}"),
                 (Err(found), Err(expected)) => {
                     assert!(found.starts_with(expected), "{word}: {found}")
@@ -226,6 +241,6 @@ mod tests {
                 (found, _) => panic!("{word}: {found:?}"),
             }
         }
-        assert_eq!(expand(r"a` b\", &variables, '`').unwrap(), r"a b\");
+        assert_eq!(expand(r"a` b\", &lookup, '`').unwrap(), r"a b\");
     }
 }

@@ -1,6 +1,7 @@
 //! What `COPY` copies: found in a context, and known by its contents.
 
 mod context;
+mod ignore;
 mod pattern;
 
 use std::{
@@ -14,7 +15,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use walkdir::WalkDir;
 
-pub(crate) use context::Contexts;
+pub(crate) use context::Context;
 pub use pattern::BadPattern;
 
 /// SHA-256 of a file's contents.
@@ -55,9 +56,6 @@ pub(crate) enum Kind {
 /// Why there is nothing to copy.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The build has no context of this name.
-    #[error("there is no context named {0:?}")]
-    NoContext(String),
     /// The context is no folder.
     #[error("the context {} cannot be used", path.display())]
     Context {
@@ -66,11 +64,8 @@ pub enum SourceError {
         /// Why.
         source: io::Error,
     },
-    /// Docker would leave out what this file names; leaving it in might give away what is not to be given away.
-    #[error("{} is not understood here: move what is to be copied into a folder of its own", .0.display())]
-    IgnoreFile(PathBuf),
     /// There is no such file.
-    #[error("there is no {pattern} in the context {}", context.display())]
+    #[error("there is no {pattern} in the context {}, or .dockerignore leaves it out", context.display())]
     Missing {
         /// What was to be copied.
         pattern: String,
@@ -102,11 +97,23 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Reads what is at `path`, which is no symbolic link.
-    fn read(path: &Path, name: OsString) -> Result<Self, SourceError> {
+    /// Reads what is at `path`, which is no symbolic link, without what `is_there` denies by its path in it; something
+    /// in a folder that is not there may be there only if it `has_exceptions`.
+    fn read(
+        path: &Path,
+        name: OsString,
+        is_there: impl Fn(&Path) -> bool,
+        has_exceptions: bool,
+    ) -> Result<Self, SourceError> {
+        let is_visible = |found: &walkdir::DirEntry| {
+            let within = found.path().strip_prefix(path);
+            within.is_ok_and(|within| within.as_os_str().is_empty() || is_there(within))
+        };
         let entries = WalkDir::new(path)
             .sort_by_file_name()
             .into_iter()
+            .filter_entry(|found| has_exceptions && found.file_type().is_dir() || is_visible(found))
+            .filter(|found| found.as_ref().map_or(true, is_visible))
             .map(|found| match found {
                 Ok(found) => {
                     let within = found
@@ -125,6 +132,13 @@ impl Source {
             name,
             entries: entries.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Itself, if it is an archive, compressed or not.
+    pub(crate) fn archive(&self) -> Option<&Entry> {
+        let entry = self.entries.first()?;
+        let is_archive = || File::open(&entry.host).is_ok_and(oci::archive::is_archive);
+        (matches!(entry.kind, Kind::File(_)) && is_archive()).then_some(entry)
     }
 
     /// Whether it is a folder, of which only the contents are copied.

@@ -2,7 +2,7 @@
 
 /// A pattern for one name: `*` is any text, `?` any letter, `[a-z]` or `[^a-z]` one of some letters or none of
 /// them, and `\` takes the meaning of the letter behind it.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pattern(Vec<Token>);
 
 /// A pattern that makes no sense.
@@ -10,7 +10,7 @@ pub(super) struct Pattern(Vec<Token>);
 #[error("the pattern {0} makes no sense: a bracket is not closed, or nothing follows a backslash")]
 pub struct BadPattern(String);
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Token {
     Letter(char),
     Any,
@@ -79,21 +79,101 @@ fn class(letters: &mut std::str::Chars<'_>) -> Option<Token> {
     }
 }
 
+/// Whether the tokens match all of the name. The last `*` alone may have to take more than it has: what is before it
+/// has matched already, so this takes as long as the two are long, at most times each other.
 fn matches(tokens: &[Token], name: &[char]) -> bool {
-    let Some((token, tokens)) = tokens.split_first() else {
-        return name.is_empty();
-    };
-    match (token, name.split_first()) {
-        (Token::Text, _) => (0..=name.len()).any(|taken| matches(tokens, &name[taken..])),
-        (_, None) => false,
-        (Token::Any, Some((_, name))) => matches(tokens, name),
-        (Token::Letter(letter), Some((first, name))) => letter == first && matches(tokens, name),
-        (Token::Class { negated, ranges }, Some((first, name))) => {
-            let within = ranges
-                .iter()
-                .any(|(low, high)| (low..=high).contains(&first));
-            within != *negated && matches(tokens, name)
+    let (mut token, mut letter) = (0, 0);
+    let mut star = None;
+    while letter < name.len() {
+        match tokens.get(token) {
+            Some(Token::Text) => {
+                star = Some((token, letter));
+                token += 1;
+            }
+            Some(found) if found.takes(name[letter]) => {
+                token += 1;
+                letter += 1;
+            }
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    token = at + 1;
+                    letter = taken + 1;
+                }
+                None => return false,
+            },
         }
+    }
+    tokens[token..].iter().all(|left| *left == Token::Text)
+}
+
+impl Token {
+    /// Whether it takes this one letter.
+    fn takes(&self, letter: char) -> bool {
+        match self {
+            Self::Text => false,
+            Self::Any => true,
+            Self::Letter(expected) => *expected == letter,
+            Self::Class { negated, ranges } => {
+                let within = ranges
+                    .iter()
+                    .any(|(low, high)| (low..=high).contains(&&letter));
+                within != *negated
+            }
+        }
+    }
+}
+
+/// A pattern for a path: one for each name in it, and `**` for any number of names.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PathPattern(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    Name(Pattern),
+    Folders,
+}
+
+impl PathPattern {
+    pub(super) fn new(text: &str) -> Result<Self, BadPattern> {
+        let mut parts = Vec::new();
+        for part in text.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                "**" if parts.last() == Some(&Part::Folders) => {}
+                "**" => parts.push(Part::Folders),
+                name => parts.push(Part::Name(Pattern::new(name)?)),
+            }
+        }
+        // Something has to be in the folders.
+        if parts.last() == Some(&Part::Folders) {
+            parts.push(Part::Name(Pattern(vec![Token::Text])));
+        }
+        Ok(Self(parts))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn matches(&self, names: &[String]) -> bool {
+        // Which beginnings of the names the parts so far match.
+        let mut reached = vec![false; names.len() + 1];
+        reached[0] = true;
+        for part in &self.0 {
+            let mut next = vec![false; names.len() + 1];
+            for at in 0..=names.len() {
+                match part {
+                    Part::Folders => next[at] = reached[at] || at > 0 && next[at - 1],
+                    Part::Name(pattern) => {
+                        next[at] = at > 0 && reached[at - 1] && pattern.matches(&names[at - 1]);
+                    }
+                }
+            }
+            reached = next;
+        }
+        reached[names.len()]
     }
 }
 

@@ -1,5 +1,7 @@
 //! Builds, from a Dockerfile to what is in the image.
 
+mod adding;
+mod bases;
 mod caching;
 mod copying;
 mod describing;
@@ -7,3 +9,4 @@ mod place;
 mod programs;
 mod refusing;
 mod running;
+mod staging;

@@ -87,7 +87,11 @@ impl Place {
 
     /// The build of a Dockerfile with this text after its `FROM scratch`, which is in line 1.
     pub(crate) fn build(&self, text: &str) -> Build {
-        let text = format!("FROM scratch\n{text}\n");
+        self.build_all(&format!("FROM scratch\n{text}\n"))
+    }
+
+    /// The build of a Dockerfile with this text.
+    pub(crate) fn build_all(&self, text: &str) -> Build {
         let dockerfile = Dockerfile::parse(self.context().join("Dockerfile"), text).unwrap();
         Build::new(dockerfile)
             .cache(self.cache())
@@ -124,6 +128,25 @@ impl Place {
             items: entries.collect(),
             configuration: image.configuration().clone(),
         }
+    }
+
+    /// Builds a Dockerfile with this text, and takes the image apart.
+    pub(crate) async fn contents_of_all(&self, text: &str) -> Contents {
+        let built = self.build_all(text).run(&()).await;
+        self.contents_of(&built.unwrap_or_else(|error| panic!("{}", chain(&error))))
+    }
+
+    /// Why a build of a Dockerfile with this text fails, in one text.
+    pub(crate) async fn failure_of_all(&self, text: &str) -> String {
+        self.shortened(&self.build_all(text).run(&()).await.unwrap_err())
+    }
+
+    /// What an image says of the file at `path` in it.
+    pub(crate) fn attributes(&self, image: &BuiltImage, path: &str) -> gvmi::Attributes {
+        let image = Image::open(image.path()).unwrap();
+        let tree = image.tree().unwrap();
+        let entry = tree.entries().find(|entry| entry.path == Path::new(path));
+        entry.unwrap_or_else(|| panic!("{path}")).attributes
     }
 
     /// Why a build fails, in one text.

@@ -96,12 +96,11 @@ async fn a_program_that_fails_is_named_with_its_output() {
     let mut lines: Vec<_> = output.lines().collect();
     lines.sort_unstable();
     assert_eq!(lines, ["    err", "    out"]);
-    let status = match error {
-        BuildError::Step {
-            source: StepError::Run(RunError::Failed { status, .. }),
-            ..
-        } => status,
-        other => panic!("{other:?}"),
+    let BuildError::Step { source, .. } = error else {
+        panic!("{error:?}");
+    };
+    let StepError::Run(RunError::Failed { status, .. }) = *source else {
+        panic!("{source:?}");
     };
     assert_eq!(status, ExitStatus::Code(3));
 }
