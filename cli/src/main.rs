@@ -4,6 +4,7 @@ mod gftp;
 mod image;
 mod log;
 mod node;
+mod simulate;
 mod vm;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};
@@ -23,6 +24,7 @@ enum Command {
     Gftp(gftp::Arguments),
     Image(image::Arguments),
     Node(node::Arguments),
+    Simulate(simulate::Arguments),
     Vm(vm::Arguments),
 }
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
             Command::Gftp(arguments) => gftp::run(arguments).await,
             Command::Image(arguments) => image::run(arguments).await,
             Command::Node(arguments) => node::run(arguments).await,
+            Command::Simulate(arguments) => simulate::run(arguments).await,
             Command::Vm(arguments) => vm::run(arguments).await,
         }
         .unwrap_or_else(|error| {

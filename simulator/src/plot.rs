@@ -185,6 +185,6 @@ fn up_to(highest: f64) -> Range<f64> {
 
 /// A number in as few digits as a tick needs.
 fn tick(value: &f64) -> String {
-    let text = format!("{value:.2}");
+    let text = format!("{value:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

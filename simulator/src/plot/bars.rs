@@ -7,6 +7,7 @@ use super::{Drawn, FONT, GREY, PlotError, WIDTH, both, tick};
 use crate::report::{PhaseKind, Timeline};
 
 const BAR: u32 = 18;
+const HEADER: u32 = 54;
 
 /// The phases that have a colour, with what they are called.
 const PHASES: [(PhaseKind, RGBColor, &str); 5] = [
@@ -46,10 +47,13 @@ fn draw_on<B: DrawingBackend>(
         "services".to_owned()
     };
     let end = f64::from(timeline.steps.max(1)) + 0.5;
-    let mut chart = ChartBuilder::on(area)
-        .caption(title, (FONT, 15))
+    let (header, area) = area.split_vertically(HEADER);
+    let style = (FONT, 15).into_font().color(&BLACK);
+    (header.draw(&Text::new(title, (100, 10), style))).map_err(PlotError::new)?;
+    draw_legend(&header)?;
+    let mut chart = ChartBuilder::on(&area)
         .margin(10)
-        .margin_top(36)
+        .margin_top(8)
         .x_label_area_size(34)
         .y_label_area_size(90)
         .build_cartesian_2d(0.0..end, 0.0..bars.max(1) as f64)
@@ -81,15 +85,23 @@ fn draw_on<B: DrawingBackend>(
         }
         let (_, y) = chart.backend_coord(&(0.0, top));
         let style = (FONT, 12).into_font().color(&GREY);
-        area.draw(&Text::new(bar.name.clone(), (12, y), style))
-            .map_err(PlotError::new)?;
+        area.draw(&Text::new(
+            bar.name.clone(),
+            (12, y - HEADER as i32 + 3),
+            style,
+        ))
+        .map_err(PlotError::new)?;
     }
+    Ok(())
+}
+
+fn draw_legend<B: DrawingBackend>(area: &DrawingArea<B, Shift>) -> Result<(), PlotError> {
     let mut x = 100;
     for (_, colour, name) in PHASES {
         let square = Rectangle::new([(x, 34), (x + 12, 46)], colour.filled());
         area.draw(&square).map_err(PlotError::new)?;
         let style = (FONT, 12).into_font().color(&GREY);
-        area.draw(&Text::new(name, (x + 18, 33), style))
+        area.draw(&Text::new(name, (x + 18, 36), style))
             .map_err(PlotError::new)?;
         x += 44 + name.len() as i32 * 7;
     }

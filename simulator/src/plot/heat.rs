@@ -109,8 +109,12 @@ impl Heat<'_> {
             }
             let (_, y) = chart.backend_coord(&(0.0, top));
             let style = (FONT, 11).into_font().color(&GREY);
-            area.draw(&Text::new(format!("link {}", link.name), (10, y), style))
-                .map_err(PlotError::new)?;
+            area.draw(&Text::new(
+                format!("link {}", link.name),
+                (10, y + 4),
+                style,
+            ))
+            .map_err(PlotError::new)?;
         }
         self.draw_scale(area)
     }
@@ -122,7 +126,7 @@ impl Heat<'_> {
             let square = Rectangle::new([(x, y), (x + 14, y + 14)], colour(load).filled());
             area.draw(&square).map_err(PlotError::new)?;
             let style = (FONT, 12).into_font().color(&GREY);
-            area.draw(&Text::new(format!("{load} %"), (x + 22, y), style))
+            area.draw(&Text::new(format!("{load} %"), (x + 22, y + 4), style))
                 .map_err(PlotError::new)?;
         }
         Ok(())

@@ -82,12 +82,12 @@ pub(super) fn draw_panel<B: DrawingBackend>(
         if panel.lines.len() > 1 {
             let y = top + at as i32 * 20;
             let mark = PathElement::new(
-                [(right, y + 7), (right + 18, y + 7)],
+                [(right, y + 6), (right + 18, y + 6)],
                 colour.stroke_width(3),
             );
             area.draw(&mark).map_err(PlotError::new)?;
             let style = (FONT, 12).into_font().color(&GREY);
-            let text = Text::new(line.name.clone(), (right + 24, y), style);
+            let text = Text::new(line.name.clone(), (right + 24, y + 4), style);
             area.draw(&text).map_err(PlotError::new)?;
         }
     }

@@ -1,0 +1,130 @@
+//! What a run leaves behind in its folder.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+use simulator::metrics::{Csv, Format, JsonLines, MsgPack, Recorder};
+use simulator::model::{Class, Model};
+use simulator::plot::{self, Drawn, Picture};
+use simulator::report::{Summary, Timeline};
+
+use super::Metrics;
+
+/// The name of the summary in a run's folder, by which the folder is known as one.
+pub(super) const SUMMARY: &str = "summary.json";
+/// The name of the timeline.
+pub(super) const TIMELINE: &str = "timeline.json";
+
+/// The largest piece that is written at once.
+const BUFFER: usize = 1 << 18;
+
+type Open = Box<dyn FnMut(Class) -> io::Result<BufWriter<File>> + Send>;
+type Files<F> = Recorder<F, BufWriter<File>, Open>;
+
+/// The folder of a run.
+pub(super) struct Output {
+    folder: PathBuf,
+    msgpack: Option<Files<MsgPack>>,
+    csv: Option<Files<Csv>>,
+    lines: Option<Files<JsonLines>>,
+}
+
+impl Output {
+    /// Makes the folder. What an earlier run left in it is replaced.
+    pub(super) fn create(folder: &Path, metrics: &[Metrics]) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let mut others = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+        if others.next().is_some() && !folder.join(SUMMARY).exists() {
+            anyhow::bail!(
+                "{}: the folder has files that are no run's; name another",
+                folder.display()
+            );
+        }
+        // A run that is cut off leaves a folder that is known as a run's all the same.
+        write(&folder.join(SUMMARY), b"{}\n")?;
+        Ok(Self {
+            msgpack: wanted(folder, metrics, Metrics::Msgpack)?,
+            csv: wanted(folder, metrics, Metrics::Csv)?,
+            lines: wanted(folder, metrics, Metrics::Jsonl)?,
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// Writes what the model is like now.
+    pub(super) fn record(&mut self, model: &Model) -> anyhow::Result<()> {
+        let failed = || format!("{}: metrics cannot be written", self.folder.display());
+        if let Some(recorder) = &mut self.msgpack {
+            recorder.record(model).with_context(failed)?;
+        }
+        if let Some(recorder) = &mut self.csv {
+            recorder.record(model).with_context(failed)?;
+        }
+        if let Some(recorder) = &mut self.lines {
+            recorder.record(model).with_context(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Completes the metrics, and writes summary, timeline and pictures.
+    pub(super) fn finish(self, summary: &Summary, timeline: &Timeline) -> anyhow::Result<()> {
+        let failed = || format!("{}: metrics cannot be written", self.folder.display());
+        if let Some(recorder) = self.msgpack {
+            recorder.finish().with_context(failed)?;
+        }
+        if let Some(recorder) = self.csv {
+            recorder.finish().with_context(failed)?;
+        }
+        if let Some(recorder) = self.lines {
+            recorder.finish().with_context(failed)?;
+        }
+        write_json(&self.folder.join(TIMELINE), timeline)?;
+        for picture in Picture::ALL {
+            let drawn = plot::draw(timeline, picture)?;
+            write_picture(&self.folder, picture.name(), &drawn)?;
+        }
+        write_json(&self.folder.join(SUMMARY), summary)
+    }
+}
+
+/// A recorder of a form, if it is wanted. Files of it that an earlier run left are removed either way.
+fn wanted<F: Format>(
+    folder: &Path,
+    metrics: &[Metrics],
+    form: Metrics,
+) -> anyhow::Result<Option<Files<F>>> {
+    let path = |class: Class| folder.join(format!("{}.{}", class.name(), F::EXTENSION));
+    for class in Class::OF_DATASETS.into_iter().chain([Class::NetworkFlow]) {
+        let path = path(class);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| path.display().to_string());
+            }
+            _ => {}
+        }
+    }
+    let folder = folder.to_owned();
+    let open: Open = Box::new(move |class| {
+        let path = folder.join(format!("{}.{}", class.name(), F::EXTENSION));
+        Ok(BufWriter::with_capacity(BUFFER, File::create(path)?))
+    });
+    Ok(metrics.contains(&form).then(|| Recorder::new(open)))
+}
+
+/// Writes a picture in both forms.
+pub(super) fn write_picture(folder: &Path, name: &str, drawn: &Drawn) -> anyhow::Result<()> {
+    write(&folder.join(format!("{name}.svg")), drawn.svg.as_bytes())?;
+    write(&folder.join(format!("{name}.png")), &drawn.png)
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let mut json = serde_json::to_vec_pretty(value)?;
+    json.push(b'\n');
+    write(path, &json)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    fs::write(path, bytes).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,219 @@
+//! A run.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use simulator::dataset::{self, Limits};
+use simulator::model::Model;
+use simulator::policy::{BestFit, FirstFit, FollowUser, LeastDelay, LeastEnergy, Policy, WorstFit};
+use simulator::report::{Report, Summary};
+use simulator::scenario::{Algorithm, Scenario};
+use simulator::settings::{Corrections, FlowScheduling, Settings};
+use simulator::simulation::{Abort, Simulation, Stop};
+
+use super::command::CommandPolicy;
+use super::output::Output;
+use super::{Mode, PolicyName, Run, Scheduling, Until};
+
+/// How many steps are done where nothing says how many.
+const STEPS: u32 = 100;
+/// The most steps that are done where something is waited for.
+const MOST_STEPS: u32 = 100_000;
+
+/// Simulates until the end, or until it is interrupted; what was found until then is kept.
+pub(super) async fn run(arguments: Run) -> anyhow::Result<ExitCode> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    tokio::spawn(async move {
+        requestor::interrupted().await;
+        flag.store(true, Ordering::Relaxed);
+    });
+    tokio::task::spawn_blocking(move || simulate(&arguments, &interrupted)).await?
+}
+
+fn simulate(arguments: &Run, interrupted: &AtomicBool) -> anyhow::Result<ExitCode> {
+    let scenario = match &arguments.script {
+        None => None,
+        Some(path) => {
+            let json = std::fs::read(path).with_context(|| path.display().to_string())?;
+            Some(Scenario::read(&json).with_context(|| path.display().to_string())?)
+        }
+    };
+    let settings = settings(arguments, scenario.as_ref())?;
+    let stop = match (arguments.steps, arguments.until, &scenario) {
+        (Some(steps), _, _) => Stop::Steps(steps),
+        (None, Some(Until::AllHosted), _) => Stop::AllHosted {
+            at_most: MOST_STEPS,
+        },
+        (None, None, Some(scenario)) => scenario.stop,
+        (None, None, None) => Stop::Steps(STEPS),
+    };
+    let path = arguments
+        .dataset
+        .as_deref()
+        .context("no dataset is named")?;
+    let model = load(path, arguments.max_bytes)?;
+    let mut policy = policy(arguments, scenario)?;
+    let mut output = match &arguments.out {
+        None => None,
+        Some(folder) => Some(Output::create(folder, &arguments.metrics)?),
+    };
+
+    let begun = Instant::now();
+    let bar = progress_bar(stop);
+    let mut simulation = Simulation::new(model, settings);
+    let mut report = Report::new(&simulation);
+    let ended = simulation.run(policy.as_mut(), stop, |simulation| {
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(End::Interrupted);
+        }
+        report.observe(simulation);
+        if let Some(output) = &mut output {
+            output.record(simulation.model()).map_err(End::Failed)?;
+        }
+        bar.set_position(u64::from(simulation.model().steps()));
+        Ok(())
+    });
+    bar.finish_and_clear();
+    let (mut summary, timeline) = report.finish(&simulation);
+    let end = match ended {
+        Ok(()) => None,
+        Err(End::Failed(error)) => return Err(error),
+        Err(End::Interrupted) => Some(anyhow::anyhow!(
+            "interrupted in step {}",
+            simulation.model().current_step()
+        )),
+        Err(End::Aborted(abort)) => Some(abort.into()),
+    };
+    summary.error = end.as_ref().map(|error| format!("{error:#}"));
+    if let Some(output) = output {
+        output.finish(&summary, &timeline)?;
+    }
+    print(&summary, begun.elapsed(), arguments.out.as_deref());
+    match end {
+        None => Ok(ExitCode::SUCCESS),
+        Some(error) => Err(error),
+    }
+}
+
+/// Why a run ended before its end.
+enum End {
+    Interrupted,
+    Failed(anyhow::Error),
+    Aborted(Abort),
+}
+
+impl From<Abort> for End {
+    fn from(abort: Abort) -> Self {
+        Self::Aborted(abort)
+    }
+}
+
+fn settings(arguments: &Run, scenario: Option<&Scenario>) -> anyhow::Result<Settings> {
+    let mut settings = scenario.map_or_else(Settings::default, Scenario::settings);
+    // Nothing that is written tells it.
+    settings.link_applications = false;
+    if arguments.mode == Mode::Corrected {
+        settings.corrections = Corrections::ALL;
+    }
+    for name in &arguments.correct {
+        if !settings.corrections.enable(name) {
+            anyhow::bail!(
+                "--correct: there is no {name:?}, only {}",
+                Corrections::NAMES.join(", ")
+            );
+        }
+    }
+    match arguments.flow_scheduling {
+        Some(Scheduling::MaxMinFairness) => {
+            settings.flow_scheduling = FlowScheduling::MaxMinFairness;
+        }
+        Some(Scheduling::EqualShare) => settings.flow_scheduling = FlowScheduling::EqualShare,
+        None => {}
+    }
+    if let Some(tick) = arguments.tick {
+        if !(tick > 0.0 && tick.is_finite()) {
+            anyhow::bail!("--tick: {tick} is not above zero");
+        }
+        settings.tick_seconds = tick;
+    }
+    if let Some(seed) = arguments.seed {
+        settings.seed = seed;
+    }
+    Ok(settings)
+}
+
+fn load(path: &Path, max_bytes: u64) -> anyhow::Result<Model> {
+    let limits = Limits { bytes: max_bytes };
+    let failed = || path.display().to_string();
+    let metadata = std::fs::metadata(path).with_context(failed)?;
+    if !metadata.is_file() {
+        anyhow::bail!("{}: it is not a file", path.display());
+    }
+    let too_large = || format!("{} (--max-bytes raises the limit)", path.display());
+    (limits.check(metadata.len())).with_context(too_large)?;
+    let json = std::fs::read(path).with_context(failed)?;
+    dataset::load(&json, &limits).with_context(failed)
+}
+
+fn policy(arguments: &Run, scenario: Option<Scenario>) -> anyhow::Result<Box<dyn Policy>> {
+    if let Some(scenario) = scenario {
+        return Ok(match scenario.algorithm {
+            Algorithm::Scripted(policy) => Box::new(policy),
+            Algorithm::FirstFit(policy) => Box::new(policy),
+            Algorithm::WorstFit(policy) => Box::new(policy),
+        });
+    }
+    if let Some(command) = &arguments.policy_command {
+        let timeout = Duration::from_secs(arguments.policy_timeout);
+        return Ok(Box::new(CommandPolicy::start(command, timeout)?));
+    }
+    Ok(match arguments.policy {
+        PolicyName::FirstFit => Box::new(FirstFit),
+        PolicyName::BestFit => Box::new(BestFit),
+        PolicyName::WorstFit => Box::new(WorstFit {
+            cooldown_steps: arguments.cooldown,
+        }),
+        PolicyName::FollowUser => Box::new(FollowUser),
+        PolicyName::LeastDelay => Box::new(LeastDelay),
+        PolicyName::LeastEnergy => Box::new(LeastEnergy),
+    })
+}
+
+fn progress_bar(stop: Stop) -> ProgressBar {
+    let style = "{wide_bar} step {pos} of {len}, {eta} left";
+    match stop {
+        Stop::Steps(steps) => ProgressBar::new(u64::from(steps.max(1)))
+            .with_style(ProgressStyle::with_template(style).expect("a template")),
+        Stop::AllHosted { .. } => ProgressBar::new_spinner()
+            .with_style(ProgressStyle::with_template("{spinner} step {pos}").expect("a template")),
+    }
+}
+
+fn print(summary: &Summary, took: Duration, folder: Option<&Path>) {
+    println!(
+        "{} steps of {} servers, {} services and {} users in {:.2} s",
+        summary.steps,
+        summary.servers,
+        summary.services,
+        summary.users,
+        took.as_secs_f64()
+    );
+    for (name, unit, value) in summary.rows() {
+        println!("{name:>25}  {} {unit}", number(value));
+    }
+    if let Some(folder) = folder {
+        println!("metrics, summary and pictures: {}", folder.display());
+    }
+}
+
+/// A number with two digits after the point, if it has any.
+pub(super) fn number(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.strip_suffix(".00").unwrap_or(&text).to_owned()
+}
