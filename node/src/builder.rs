@@ -20,15 +20,17 @@ use crate::{
     gsb::{Bus, BusSocket, Services as BusServices},
     http::{self, Api},
     id::Ids,
-    identity::{Identities, Identity},
+    identity::Identity,
     local::{Crew, LocalNode},
     market::Market,
+    network::Networks,
     payment::{Payments, platform::Platform},
     provider::{
         Prices, Provider,
         agent::{Agent, Services},
         exe_unit::Workshop,
     },
+    registry::{Registry, TagError},
 };
 
 /// A node to be; from [`LocalNode::builder`](crate::LocalNode::builder).
@@ -42,6 +44,9 @@ pub struct LocalNodeBuilder {
     exe_unit: Option<Program>,
     clock: Clock,
     seed: Option<u64>,
+    port: u16,
+    app_keys: Vec<(String, Option<String>)>,
+    images: Vec<(PathBuf, Option<String>)>,
 }
 
 /// Why there is no node.
@@ -56,8 +61,17 @@ pub enum StartError {
     #[expect(missing_docs, reason = "the message says it")]
     Bus { path: PathBuf, source: io::Error },
     /// No program could find the node.
-    #[error("cannot listen on a port of loopback")]
-    Listen(#[source] io::Error),
+    #[error("cannot listen on port {port} of loopback")]
+    #[expect(missing_docs, reason = "the message says it")]
+    Listen { port: u16, source: io::Error },
+    /// Two requestors would be one.
+    #[error("the app key {name} is there twice: names and keys must differ")]
+    #[expect(missing_docs, reason = "the message says it")]
+    AppKey { name: String },
+    /// An image cannot be had.
+    #[error("cannot put the image {path} in: {reason}")]
+    #[expect(missing_docs, reason = "the message says it")]
+    Image { path: PathBuf, reason: String },
     /// Nothing can become an exe-unit.
     #[error(transparent)]
     ExeUnit(#[from] NotEntered),
@@ -77,6 +91,9 @@ impl LocalNodeBuilder {
             exe_unit: None,
             clock: Clock::system(),
             seed: None,
+            port: 0,
+            app_keys: vec![],
+            images: vec![],
         }
     }
 
@@ -122,6 +139,25 @@ impl LocalNodeBuilder {
         self
     }
 
+    /// On which port of loopback its API is; on one that is free unless it is told otherwise.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Lets in a requestor, or a provider of others, with an identity of its own: by an app key that is called `name`,
+    /// and that is drawn unless it is given. Without any there is one, `autoconfigured`.
+    pub fn app_key(mut self, name: impl Into<String>, key: impl Into<Option<String>>) -> Self {
+        self.app_keys.push((name.into(), key.into()));
+        self
+    }
+
+    /// Puts an image into its registry, where it is found by its hash, and by a tag, `user/name:tag`, if it gets one.
+    pub fn image(mut self, path: impl Into<PathBuf>, tag: impl Into<Option<String>>) -> Self {
+        self.images.push((path.into(), tag.into()));
+        self
+    }
+
     /// Starts the node.
     pub async fn start(self) -> Result<LocalNode, StartError> {
         let program = match &self.exe_unit {
@@ -132,9 +168,11 @@ impl LocalNodeBuilder {
         private(&folder, BUS)?;
         let path = folder.path().join(SOCKET);
         let socket = BusSocket::listen(&path).map_err(|source| StartError::Bus { path, source })?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let listener = listener.map_err(StartError::Listen)?;
-        let address = listener.local_addr().map_err(StartError::Listen)?;
+        let port = self.port;
+        let no_port = |source| StartError::Listen { port, source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+        let listener = listener.map_err(no_port)?;
+        let address = listener.local_addr().map_err(no_port)?;
         let cache = self.cache(&folder)?;
         let workshop = Workshop {
             program,
@@ -145,26 +183,83 @@ impl LocalNodeBuilder {
         };
 
         let mut ids = self.seed.map_or_else(Ids::random, Ids::seeded);
-        let (requestor, app_key) = (ids.node(), ids.app_key());
+        let requestors = self.requestors(&mut ids)?;
         let provider_ids: Vec<_> = self.providers.iter().map(|_| ids.node()).collect();
         let (providers, services) = (Crew::new(), Crew::new());
-        let nodes = provider_ids.iter().copied().chain([requestor]).collect();
+        let callers = requestors.iter().map(|(_, requestor)| requestor.id);
+        let nodes = provider_ids.iter().copied().chain(callers).collect();
         let (used, bus) = self.services(nodes, &mut ids, &services.tasks).await;
+        let registry = self.registry(&folder, &services.tasks).await?;
         self.hire(&provider_ids, &used, &workshop, &providers)?;
         let connected = socket.serve(bus.clone(), services.stop.clone(), services.tasks.clone());
         services.tasks.spawn(connected);
-        let identities = identities(app_key.clone(), requestor);
-        let api = api(used, bus, identities, &services);
+        let url = format!("http://{address}");
+        let networks = Networks::open(ids.fork(), used.clock.clone(), &services.tasks);
+        let api = Api {
+            identities: requestors.iter().cloned().collect(),
+            market: used.market,
+            activities: used.activities,
+            payments: used.payments,
+            services: BusServices::open(bus, used.clock, &services.tasks, services.stop.clone()),
+            networks,
+            registry,
+            url: url.clone(),
+            stop: services.stop.clone(),
+            tasks: services.tasks.clone(),
+        };
         services.tasks.spawn(http::serve(listener, api));
         tracing::info!(%address, folder = %folder.path().display(), "a node is up");
         Ok(LocalNode {
-            url: format!("http://{address}"),
-            app_key,
+            url,
+            app_keys: requestors
+                .into_iter()
+                .map(|(key, requestor)| (requestor.name, key))
+                .collect(),
             folder,
             cache,
             providers,
             services,
         })
+    }
+
+    /// Who is let in, by which app key.
+    fn requestors(&self, ids: &mut Ids) -> Result<Vec<(String, Identity)>, StartError> {
+        let usual = [("autoconfigured".to_owned(), None)];
+        let keys = match self.app_keys.as_slice() {
+            [] => usual.as_slice(),
+            keys => keys,
+        };
+        let mut requestors: Vec<(String, Identity)> = Vec::new();
+        for (name, key) in keys {
+            let (id, drawn) = (ids.node(), ids.app_key());
+            let key = key.clone().unwrap_or(drawn);
+            if requestors
+                .iter()
+                .any(|(other, one)| *other == key || one.name == *name)
+            {
+                return Err(StartError::AppKey { name: name.clone() });
+            }
+            let name = name.clone();
+            requestors.push((key, Identity { id, name }));
+        }
+        Ok(requestors)
+    }
+
+    async fn registry(&self, folder: &Folder, tasks: &TaskTracker) -> Result<Registry, StartError> {
+        let place = private(folder, IMAGES)?;
+        let refused = |path: &Path, reason: String| StartError::Image {
+            path: path.to_owned(),
+            reason,
+        };
+        let registry = Registry::open(&place, self.clock.clone(), tasks)
+            .map_err(|error| refused(&place, error.to_string()))?;
+        for (path, tag) in &self.images {
+            let tag = tag.as_deref().map(str::parse).transpose();
+            let tag = tag.map_err(|error: TagError| refused(path, error.to_string()))?;
+            let pushed = registry.push_file(path, tag).await;
+            pushed.map_err(|error| refused(path, error.to_string()))?;
+        }
+        Ok(registry)
     }
 
     fn folder(&self) -> Result<Folder, StartError> {
@@ -249,6 +344,7 @@ impl LocalNodeBuilder {
 /// What there is in a node's folder.
 const ACTIVITIES: &str = "activities";
 const BUS: &str = "bus";
+const IMAGES: &str = "images";
 const SOCKET: &str = "bus/socket";
 
 fn private(folder: &Folder, name: &str) -> Result<PathBuf, StartError> {
@@ -272,28 +368,6 @@ pub(crate) fn default_providers() -> impl Iterator<Item = Provider> {
             cpu_second: dearer(usual.cpu_second),
         })
     })
-}
-
-fn api(used: Services, bus: Bus, identities: Identities, crew: &Crew) -> Api {
-    Api {
-        identities,
-        market: used.market,
-        activities: used.activities,
-        payments: used.payments,
-        services: BusServices::open(bus, used.clock, &crew.tasks, crew.stop.clone()),
-        stop: crew.stop.clone(),
-        tasks: crew.tasks.clone(),
-    }
-}
-
-fn identities(app_key: String, requestor: NodeId) -> Identities {
-    let mut identities = Identities::default();
-    let requestor = Identity {
-        id: requestor,
-        name: "autoconfigured".to_owned(),
-    };
-    identities.add(app_key, requestor);
-    identities
 }
 
 /// Where this user's programs keep what they could get again.

@@ -52,6 +52,8 @@ ids! {
     BillId,
     /// A payment.
     PaymentId,
+    /// A network between instances.
+    NetworkId,
 }
 
 /// Draws ids in the form that a yagna daemon gives them: random ones, or the same ones again and again from a seed.
@@ -104,6 +106,10 @@ impl Ids {
 
     pub(crate) fn payment(&mut self) -> PaymentId {
         PaymentId(self.uuid())
+    }
+
+    pub(crate) fn network(&mut self) -> NetworkId {
+        NetworkId(self.hex::<16>())
     }
 
     pub(crate) fn node(&mut self) -> NodeId {

@@ -19,12 +19,16 @@ pub(crate) struct Identities {
     by_key: HashMap<String, Identity>,
 }
 
-impl Identities {
-    /// Lets in who bears `app_key`, as `identity`.
-    pub(crate) fn add(&mut self, app_key: String, identity: Identity) {
-        self.by_key.insert(app_key, identity);
+impl FromIterator<(String, Identity)> for Identities {
+    /// Lets in who bears an app key.
+    fn from_iter<I: IntoIterator<Item = (String, Identity)>>(identities: I) -> Self {
+        Self {
+            by_key: identities.into_iter().collect(),
+        }
     }
+}
 
+impl Identities {
     /// Who bears `app_key`.
     pub(crate) fn bearer(&self, app_key: &str) -> Option<&Identity> {
         self.by_key.get(app_key)

@@ -24,8 +24,7 @@
 //!
 //! # What there is not yet
 //!
-//! The provider's half of the API, for providers of others; networks between instances; manifests; a registry of
-//! images; and a memory that outlives the process.
+//! Networks between instances, beyond what the API says of them; manifests; and a memory that outlives the process.
 
 mod activity;
 mod builder;
@@ -39,9 +38,11 @@ mod identity;
 mod local;
 mod log;
 mod market;
+mod network;
 mod owned;
 mod payment;
 mod provider;
+mod registry;
 
 pub use self::{
     builder::{LocalNodeBuilder, StartError},

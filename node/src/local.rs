@@ -30,7 +30,8 @@ use crate::{builder::LocalNodeBuilder, folder::Folder};
 /// ```
 pub struct LocalNode {
     pub(crate) url: String,
-    pub(crate) app_key: String,
+    /// By their names; there is one at least.
+    pub(crate) app_keys: Vec<(String, String)>,
     pub(crate) folder: Arc<Folder>,
     pub(crate) cache: PathBuf,
     pub(crate) providers: Crew,
@@ -67,9 +68,16 @@ impl LocalNode {
         &self.url
     }
 
-    /// The key that lets its bearer use it, for `YAGNA_APPKEY`.
+    /// The first key that lets its bearer use it, for `YAGNA_APPKEY`.
     pub fn app_key(&self) -> &str {
-        &self.app_key
+        &self.app_keys[0].1
+    }
+
+    /// All keys that let their bearers use it, each as somebody else: the names and the keys.
+    pub fn app_keys(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.app_keys
+            .iter()
+            .map(|(name, key)| (name.as_str(), key.as_str()))
     }
 
     /// Where it keeps its files.

@@ -4,6 +4,7 @@ mod build;
 mod inspect;
 mod pack;
 mod place;
+mod push;
 mod run;
 mod unpack;
 mod verify;
@@ -21,6 +22,7 @@ pub(crate) struct Arguments {
 enum Command {
     Build(build::Arguments),
     Pack(pack::Arguments),
+    Push(push::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Unpack(unpack::Arguments),
@@ -32,6 +34,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Build(arguments) => build::run(arguments).await,
         Command::Pack(arguments) => place::blocking(|| pack::run(arguments)).await,
+        Command::Push(arguments) => push::run(arguments).await,
         Command::Inspect(arguments) => place::blocking(|| inspect::run(arguments)).await,
         Command::Verify(arguments) => place::blocking(|| verify::run(arguments)).await,
         Command::Unpack(arguments) => place::blocking(|| unpack::run(arguments)).await,

@@ -185,6 +185,17 @@ impl Activities {
             .await
     }
 
+    /// The caller's activities that have not ended, under one agreement or all.
+    pub(crate) async fn list(
+        &self,
+        caller: NodeId,
+        agreement: Option<AgreementId>,
+    ) -> Vec<ActivityId> {
+        self.roster
+            .ask(move |roster, _| roster.list(caller, agreement.as_ref()))
+            .await
+    }
+
     /// Returns when an activity has ended.
     pub(crate) async fn ended(&self, caller: NodeId, id: ActivityId) {
         let hour = Duration::from_secs(3600);
@@ -216,7 +227,7 @@ impl Activities {
     ) -> Result<(), NoActivity> {
         self.roster
             .ask(move |roster, _| {
-                roster.state(provider, &id)?;
+                roster.check_provider(provider, &id)?;
                 roster.report_state(&id, state)
             })
             .await

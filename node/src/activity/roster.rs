@@ -153,6 +153,14 @@ impl Roster {
         self.of(caller, id).map(|activity| &activity.state)
     }
 
+    /// Fails unless it is the caller who runs an activity.
+    pub(crate) fn check_provider(&self, caller: NodeId, id: &ActivityId) -> Result<(), NoActivity> {
+        match self.of(caller, id)?.provider == caller {
+            true => Ok(()),
+            false => Err(NoActivity(id.clone())),
+        }
+    }
+
     /// What an activity of the caller's has used.
     pub(crate) fn usage(
         &self,
@@ -169,6 +177,16 @@ impl Roster {
         id: &ActivityId,
     ) -> Result<&AgreementId, NoActivity> {
         self.of(caller, id).map(|activity| &activity.agreement)
+    }
+
+    /// The caller's activities that have not ended, under one agreement or all.
+    pub(crate) fn list(&self, caller: NodeId, agreement: Option<&AgreementId>) -> Vec<ActivityId> {
+        let own = self.activities.iter().filter(|(_, one)| {
+            [one.requestor, one.provider].contains(&caller)
+                && one.state.alive()
+                && agreement.is_none_or(|agreement| *agreement == one.agreement)
+        });
+        own.map(|(id, _)| id.clone()).collect()
     }
 
     /// A name for a batch.

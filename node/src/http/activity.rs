@@ -6,11 +6,8 @@ use async_stream::stream;
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderMap, header::ACCEPT},
-    response::{
-        IntoResponse, Response, Sse,
-        sse::{Event, KeepAlive},
-    },
+    http::HeaderMap,
+    response::{IntoResponse, Response, Sse, sse::Event},
     routing::{get, post},
 };
 use exeunit::script;
@@ -20,14 +17,15 @@ use ya_client_model::{
     NodeId,
     activity::{
         ActivityState, ActivityUsage, CreateActivityRequest, CreateActivityResult,
-        ExeScriptCommandState, ExeScriptRequest,
+        ExeScriptCommandState, ExeScriptRequest, ProviderEvent,
     },
 };
 
 use super::{
     ApiError, Shared,
     auth::Caller,
-    extract::{Body, Parameters, Segments, Timeout},
+    extract::{Body, EventsAfter, Parameters, Segments, Timeout, wants_stream},
+    stream::keep_alive,
 };
 use crate::{
     activity::ExecError,
@@ -40,18 +38,17 @@ const CREATED: Duration = Duration::from_secs(60);
 /// How long whoever does not say waits for one to end.
 const DESTROYED: Duration = Duration::from_secs(5);
 
-/// How often a stream of events shows that it is alive.
-const PING: Duration = Duration::from_secs(15);
-
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
-        .route("/activity", post(create))
+        .route("/activity", get(list).post(create))
+        .route("/events", get(orders))
         .route("/activity/{activity}", axum::routing::delete(destroy))
-        .route("/activity/{activity}/state", get(state))
+        .route("/activity/{activity}/state", get(state).put(report_state))
         .route("/activity/{activity}/usage", get(usage))
         .route("/activity/{activity}/agreement", get(agreement))
         .route("/activity/{activity}/command", get(command))
         .route("/activity/{activity}/exec", post(exec))
+        .route("/activity/{activity}/encrypted", post(encrypted))
         .route("/activity/{activity}/exec/{batch}", get(batch))
 }
 
@@ -80,6 +77,39 @@ async fn create(
     })
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct List {
+    agreement_id: Option<AgreementId>,
+}
+
+/// The caller's activities, under one agreement or all.
+async fn list(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Parameters(list): Parameters<List>,
+) -> Json<Vec<ActivityId>> {
+    Json(api.activities.list(caller, list.agreement_id).await)
+}
+
+/// What the caller, a provider, is asked to do since a time.
+async fn orders(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Parameters(wanted): Parameters<EventsAfter>,
+) -> Result<Json<Vec<ProviderEvent>>, ApiError> {
+    let Some(after) = wanted.after_timestamp else {
+        return Err(ApiError::bad_request("afterTimestamp is missing"));
+    };
+    let (timeout, at_most) = (wanted.timeout(), wanted.at_most());
+    let orders = api.activities.orders(caller, after, timeout, at_most);
+    match orders.await {
+        // An empty list would do; but this is how a daemon says it, and providers know.
+        orders if orders.is_empty() => Err(ApiError::timeout()),
+        orders => Ok(Json(orders)),
+    }
+}
+
 async fn destroy(
     State(api): State<Shared>,
     Caller(caller): Caller,
@@ -96,6 +126,16 @@ async fn state(
     Segments(id): Segments<ActivityId>,
 ) -> Result<Json<ActivityState>, ApiError> {
     Ok(Json(api.activities.state(caller, id).await?))
+}
+
+/// What an activity's provider knows better than its exe-unit.
+async fn report_state(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments(id): Segments<ActivityId>,
+    Body(state): Body<ActivityState>,
+) -> Result<Json<()>, ApiError> {
+    Ok(Json(api.activities.report_state(caller, id, state).await?))
 }
 
 async fn usage(
@@ -134,6 +174,16 @@ async fn exec(
     Ok(Json(api.activities.exec(caller, id, script).await?))
 }
 
+async fn encrypted(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments(id): Segments<ActivityId>,
+) -> Result<Json<()>, ApiError> {
+    api.activities.state(caller, id).await?;
+    let message = "no exe-unit here has an enclave to decrypt scripts in";
+    Err(ApiError::not_implemented(message))
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Results {
@@ -149,11 +199,9 @@ async fn batch(
     Parameters(results): Parameters<Results>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
-    if accept.is_some_and(|accept| accept.contains("text/event-stream")) {
+    if wants_stream(&headers) {
         let events = events(api, caller, id, batch).await?;
-        let alive = KeepAlive::new().interval(PING).text("ping");
-        return Ok(Sse::new(events).keep_alive(alive).into_response());
+        return Ok(keep_alive(Sse::new(events)).into_response());
     }
     let timeout = timeout.or(Duration::ZERO);
     let results = api

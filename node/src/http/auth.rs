@@ -2,19 +2,19 @@
 
 use axum::{
     extract::{FromRequestParts, Query, Request, State},
-    http::{header::AUTHORIZATION, request::Parts},
+    http::{Method, header::AUTHORIZATION, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use ya_client_model::NodeId;
 
-use super::{ApiError, Shared, identity};
+use super::{ApiError, Shared, identity, registry};
 use crate::identity::Identity;
 
 /// Lets a request through whose app key is known, and ends it when the node stops.
 pub(super) async fn admit(State(api): State<Shared>, mut request: Request, next: Next) -> Response {
-    if request.uri().path() != identity::VERSION {
+    if !is_open(&request) {
         let key = app_key(&request);
         let Some(identity) = key.and_then(|key| api.identities.bearer(&key).cloned()) else {
             return ApiError::unauthorized().into_response();
@@ -28,6 +28,13 @@ pub(super) async fn admit(State(api): State<Shared>, mut request: Request, next:
     };
     tracing::debug!(%method, path, status = response.status().as_u16());
     response
+}
+
+/// Whether anybody may ask this, as clients do so without an app key.
+fn is_open(request: &Request) -> bool {
+    let (method, path) = (request.method(), request.uri().path());
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    reads && (path == identity::VERSION || path.starts_with(registry::OPEN))
 }
 
 /// The app key of a request: a bearer's token, or, where a client cannot send one, in the query.

@@ -14,10 +14,13 @@ use crate::{
     activity::{CreateActivityError, DestroyActivityError, ExecError, NoActivity},
     gsb::{BindError, ConnectError},
     market::{AgreementError, CreateAgreementError, NoSubscription, ProposalError, TermsError},
+    network::NetworkError,
     payment::{
-        allocation::{AllocateError, AllocationError},
+        IssueError,
+        allocation::{AllocateError, AllocationError, AmendError},
         bill::BillError,
     },
+    registry::RegistryError,
 };
 
 /// A refusal.
@@ -63,6 +66,10 @@ impl ApiError {
 
     pub(super) fn gone(message: impl fmt::Display) -> Self {
         Self::new(StatusCode::GONE, message)
+    }
+
+    pub(super) fn not_implemented(message: impl fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, message)
     }
 
     fn internal(message: impl fmt::Display) -> Self {
@@ -180,10 +187,48 @@ impl From<AllocationError> for ApiError {
     }
 }
 
+impl From<AmendError> for ApiError {
+    fn from(error: AmendError) -> Self {
+        match error {
+            AmendError::Allocation(error) => error.into(),
+            AmendError::Timeout(_) | AmendError::Spent { .. } => Self::bad_request(error),
+        }
+    }
+}
+
+impl From<IssueError> for ApiError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Activity(error) => error.into(),
+            IssueError::Agreement(error) => error.into(),
+            IssueError::NoPlatform(_) => Self::bad_request(error),
+        }
+    }
+}
+
 impl From<BillError> for ApiError {
     fn from(error: BillError) -> Self {
         match error {
             BillError::NotFound { .. } => Self::not_found(error),
+            _ => Self::bad_request(error),
+        }
+    }
+}
+
+impl From<NetworkError> for ApiError {
+    fn from(error: NetworkError) -> Self {
+        match error {
+            NetworkError::NotFound(_) | NetworkError::NoNode { .. } => Self::not_found(error),
+            NetworkError::Address(_) => Self::bad_request(error),
+            NetworkError::Taken { .. } => Self::conflict(error),
+        }
+    }
+}
+
+impl From<RegistryError> for ApiError {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::Io { .. } => Self::internal(error),
             _ => Self::bad_request(error),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
-    http::request::Parts,
+    http::{HeaderMap, header::ACCEPT, request::Parts},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -59,6 +59,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// Whether a client asks for a stream of events rather than for a list.
+pub(super) fn wants_stream(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
 /// How long to wait, in seconds.
 #[derive(Debug, Deserialize)]
 pub(super) struct Timeout {
@@ -83,7 +89,7 @@ impl Timeout {
 #[serde(rename_all = "camelCase")]
 pub(super) struct EventsAfter {
     timeout: Option<f64>,
-    after_timestamp: Option<DateTime<Utc>>,
+    pub(super) after_timestamp: Option<DateTime<Utc>>,
     max_events: Option<usize>,
     pub(super) app_session_id: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The node's REST API, as a yagna daemon has it, for requestors.
+//! The node's REST API, as a yagna daemon has it, for requestors and providers.
 //!
 //! Only here is axum known. What is asked is decided elsewhere; here it gets paths, statuses and shapes.
 
@@ -9,8 +9,11 @@ mod extract;
 mod gsb;
 mod identity;
 mod market;
+mod network;
 mod payment;
+mod registry;
 mod server;
+mod stream;
 
 use std::sync::Arc;
 
@@ -20,7 +23,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::error::ApiError;
 use crate::{
-    activity::Activities, gsb::Services, identity::Identities, market::Market, payment::Payments,
+    activity::Activities, gsb::Services, identity::Identities, market::Market, network::Networks,
+    payment::Payments, registry::Registry,
 };
 
 /// What the API gives access to.
@@ -31,6 +35,10 @@ pub(crate) struct Api {
     pub(crate) activities: Activities,
     pub(crate) payments: Payments,
     pub(crate) services: Services,
+    pub(crate) networks: Networks,
+    pub(crate) registry: Registry,
+    /// Where all this is.
+    pub(crate) url: String,
     /// Ends all that waits.
     pub(crate) stop: CancellationToken,
     /// Whose tasks websockets are.
@@ -57,9 +65,11 @@ fn router(api: Api) -> Router {
         .nest("/activity-api/v1", activity::routes())
         .nest("/payment-api/v1", payment::routes())
         .nest("/gsb-api/v1", gsb::routes())
+        .nest("/net-api", network::routes())
         .fallback(async || ApiError::not_found("there is no such resource"))
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .merge(registry::routes())
         .layer(middleware::from_fn_with_state(
             Arc::clone(&api),
             auth::admit,

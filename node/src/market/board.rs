@@ -7,8 +7,10 @@ use ya_client_model::{NodeId, market::Reason};
 
 use super::{
     agreement::{Agreement, AgreementNotice},
+    index::Index,
     matching::Terms,
     negotiation::Proposal,
+    scan::Scan,
 };
 use crate::{
     id::{AgreementId, Ids, ProposalId, SubscriptionId},
@@ -43,6 +45,9 @@ const SUBSCRIPTION_TTL: TimeDelta = TimeDelta::hours(1);
 pub(crate) struct Board {
     pub(super) ids: Ids,
     pub(super) subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    /// The demands, and the offers.
+    indexes: (Index, Index),
+    pub(super) scans: BTreeMap<SubscriptionId, Scan>,
     pub(super) proposals: BTreeMap<ProposalId, Proposal>,
     pub(super) agreements: BTreeMap<AgreementId, Agreement>,
     /// What happened to each node's agreements.
@@ -66,6 +71,7 @@ pub(crate) enum Topic {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Deadline {
     Subscription(SubscriptionId),
+    Scan(SubscriptionId),
     Agreement(AgreementId),
 }
 
@@ -75,6 +81,7 @@ pub(super) struct Subscription {
     pub(super) owner: NodeId,
     pub(super) side: Side,
     pub(super) terms: Terms,
+    pub(super) created: DateTime<Utc>,
     /// What has come for it, and was not fetched yet.
     queue: VecDeque<(DateTime<Utc>, Notice)>,
 }
@@ -98,6 +105,8 @@ impl Board {
         Self {
             ids,
             subscriptions: BTreeMap::new(),
+            indexes: Default::default(),
+            scans: BTreeMap::new(),
             proposals: BTreeMap::new(),
             agreements: BTreeMap::new(),
             events: HashMap::new(),
@@ -115,22 +124,22 @@ impl Board {
         now: DateTime<Utc>,
     ) -> SubscriptionId {
         let id = self.ids.subscription();
-        let suits = |other: &Subscription| {
-            other.side == side.other() && other.owner != owner && other.terms.suit(&terms)
+        let suits = |other: &SubscriptionId| {
+            let other = self.subscriptions.get(other);
+            other.is_some_and(|other| other.owner != owner && other.terms.suit(&terms))
         };
-        let suiting: Vec<_> = self
-            .subscriptions
-            .iter()
-            .filter(|(_, other)| suits(other))
-            .map(|(id, _)| id.clone())
-            .collect();
+        let mut suiting = self.index(side.other()).candidates(&terms);
+        suiting.retain(suits);
+        self.index_mut(side).insert(&id, &terms);
         let subscription = Subscription {
             owner,
             side,
             terms,
+            created: now,
             queue: VecDeque::new(),
         };
         self.subscriptions.insert(id.clone(), subscription);
+        self.show(&id);
         self.deadlines
             .insert((now + SUBSCRIPTION_TTL, Deadline::Subscription(id.clone())));
         for other in suiting {
@@ -191,8 +200,25 @@ impl Board {
         }
     }
 
+    fn index(&self, side: Side) -> &Index {
+        match side {
+            Side::Requestor => &self.indexes.0,
+            Side::Provider => &self.indexes.1,
+        }
+    }
+
+    fn index_mut(&mut self, side: Side) -> &mut Index {
+        match side {
+            Side::Requestor => &mut self.indexes.0,
+            Side::Provider => &mut self.indexes.1,
+        }
+    }
+
     fn take_down(&mut self, id: &SubscriptionId) {
-        self.subscriptions.remove(id);
+        let Some(taken) = self.subscriptions.remove(id) else {
+            return;
+        };
+        self.index_mut(taken.side).remove(id, &taken.terms);
         self.proposals
             .retain(|_, proposal| proposal.demand != *id && proposal.offer != *id);
         self.changes.push(Topic::Subscription(id.clone()));
@@ -218,6 +244,7 @@ impl Machine for Board {
             }
             match deadline {
                 Deadline::Subscription(id) => self.take_down(&id),
+                Deadline::Scan(id) => self.drop_unused_scan(&id, now),
                 Deadline::Agreement(id) => self.expire(&id),
             }
         }

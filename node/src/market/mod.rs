@@ -5,9 +5,11 @@
 pub(crate) mod agreement;
 mod board;
 mod constraint;
+mod index;
 mod matching;
 pub(crate) mod negotiation;
 pub(crate) mod property;
+mod scan;
 mod view;
 
 #[cfg(test)]
@@ -20,18 +22,21 @@ use tokio_util::task::TaskTracker;
 use ya_client_model::{
     NodeId,
     market::{
-        Agreement, AgreementOperationEvent, Proposal, ProviderEvent, Reason, RequestorEvent,
-        agreement::State,
+        Agreement, AgreementListEntry, AgreementOperationEvent, Proposal, ProviderEvent, Reason,
+        RequestorEvent, agreement::State,
     },
 };
 
-use self::board::{Board, Topic};
 pub(crate) use self::{
     agreement::{AgreementError, CreateAgreementError, Step},
     board::{NoSubscription, Side},
     matching::{Terms, TermsError},
     negotiation::{ProposalError, Seen},
-    view::Deal,
+    view::{Deal, Standing, Wanted},
+};
+use self::{
+    board::{Board, Topic},
+    constraint::Constraint,
 };
 use crate::{
     clock::Clock,
@@ -74,6 +79,71 @@ impl Market {
     ) -> Result<(), NoSubscription> {
         self.board
             .ask(move |board, _| board.unsubscribe(side, caller, &id))
+            .await
+    }
+
+    /// The demands, or the offers, of the caller's that stand.
+    pub(crate) async fn standing(&self, side: Side, caller: NodeId) -> Vec<Standing> {
+        self.board
+            .ask(move |board, _| board.standing(side, caller))
+            .await
+    }
+
+    /// Begins to look at what stands on one side, as far as `constraints` hold for it; until nobody has fetched what
+    /// was found for as long as `patience`.
+    pub(crate) async fn scan(
+        &self,
+        caller: NodeId,
+        side: Side,
+        constraints: &str,
+        patience: Duration,
+    ) -> Result<SubscriptionId, TermsError> {
+        let constraint = Constraint::parse(constraints)?;
+        Ok(self
+            .board
+            .ask(move |board, now| board.scan(caller, side, constraint, patience, now))
+            .await)
+    }
+
+    /// Ends a scan of the caller's.
+    pub(crate) async fn end_scan(
+        &self,
+        caller: NodeId,
+        scan: SubscriptionId,
+    ) -> Result<(), NoSubscription> {
+        self.board
+            .ask(move |board, _| board.end_scan(caller, &scan))
+            .await
+    }
+
+    /// Fetches what a scan of the caller's has found, of one node or of all, and waits for something to be found.
+    pub(crate) async fn scanned(
+        &self,
+        caller: NodeId,
+        scan: SubscriptionId,
+        of: Option<NodeId>,
+        timeout: Duration,
+        at_most: usize,
+    ) -> Result<Vec<Standing>, NoSubscription> {
+        let kept = scan.clone();
+        self.board
+            .ask(move |board, now| board.keep_scan(caller, &kept, timeout, now))
+            .await?;
+        let topic = Topic::Subscription(scan.clone());
+        let found = self.board.poll(topic, timeout, move |board, _| {
+            anything(board.scanned(caller, &scan, of, at_most))
+        });
+        found.await.unwrap_or(Ok(Vec::new()))
+    }
+
+    /// The caller's agreements.
+    pub(crate) async fn agreements(
+        &self,
+        caller: NodeId,
+        wanted: Wanted,
+    ) -> Vec<AgreementListEntry> {
+        self.board
+            .ask(move |board, _| board.agreements(caller, &wanted))
             .await
     }
 

@@ -76,6 +76,11 @@ impl Properties {
         self.0.get(name)
     }
 
+    /// All of them, by their names as they are written, in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     /// The property of that name, and how its name says that it is to be read.
     pub(super) fn typed(&self, name: &str) -> Option<(&Value, Option<Kind>)> {
         if let Some(value) = self.0.get(name) {

@@ -1,11 +1,12 @@
 //! How what is on the market looks to those who ask.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use ya_client_model::{
     NodeId,
     market::{
-        Agreement as AgreementView, AgreementOperationEvent, Demand, Offer,
-        Proposal as ProposalView, ProviderEvent, Reason, RequestorEvent, agreement::State,
+        Agreement as AgreementView, AgreementListEntry, AgreementOperationEvent, Demand, Offer,
+        Proposal as ProposalView, ProviderEvent, Reason, RequestorEvent, Role, agreement::State,
     },
 };
 
@@ -36,7 +37,100 @@ pub(crate) struct Deal {
     pub(crate) reason: Option<Reason>,
 }
 
+/// A demand or an offer that stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Standing {
+    /// A demand.
+    Demand(Demand),
+    /// An offer.
+    Offer(Offer),
+}
+
+/// Which agreements to list.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// In which state.
+    pub(crate) state: Option<State>,
+    /// Made before when.
+    pub(crate) before: Option<DateTime<Utc>>,
+    /// Made after when.
+    pub(crate) after: Option<DateTime<Utc>>,
+    /// In which of the caller's sessions.
+    pub(crate) session: Option<String>,
+}
+
 impl Board {
+    /// The demands, or the offers, of the caller's that stand.
+    pub(crate) fn standing(&self, side: Side, caller: NodeId) -> Vec<Standing> {
+        let own = self
+            .subscriptions
+            .iter()
+            .filter(|(_, one)| one.side == side && one.owner == caller);
+        own.filter_map(|(id, _)| self.view_standing(id)).collect()
+    }
+
+    /// Fetches what a scan of the caller's has found.
+    pub(crate) fn scanned(
+        &mut self,
+        caller: NodeId,
+        scan: &SubscriptionId,
+        of: Option<NodeId>,
+        at_most: usize,
+    ) -> Result<Vec<Standing>, NoSubscription> {
+        let found = self.collect_scanned(caller, scan, of, at_most)?;
+        Ok(found
+            .iter()
+            .filter_map(|id| self.view_standing(id))
+            .collect())
+    }
+
+    fn view_standing(&self, id: &SubscriptionId) -> Option<Standing> {
+        let one = self.subscriptions.get(id)?;
+        let properties = one.terms.properties.to_json();
+        let constraints = one.terms.constraints.to_string();
+        let (id, timestamp) = (id.to_string(), one.created);
+        Some(match one.side {
+            Side::Requestor => Standing::Demand(Demand {
+                properties,
+                constraints,
+                demand_id: id,
+                requestor_id: one.owner,
+                timestamp,
+            }),
+            Side::Provider => Standing::Offer(Offer {
+                properties,
+                constraints,
+                offer_id: id,
+                provider_id: one.owner,
+                timestamp,
+            }),
+        })
+    }
+
+    /// The caller's agreements, the oldest first.
+    pub(crate) fn agreements(&self, caller: NodeId, wanted: &Wanted) -> Vec<AgreementListEntry> {
+        let entry = |(id, agreement): (&AgreementId, &super::agreement::Agreement)| {
+            let (role, half) = match agreement.side_of(caller)? {
+                Side::Requestor => (Role::Requestor, &agreement.demand),
+                Side::Provider => (Role::Provider, &agreement.offer),
+            };
+            let is_wanted = wanted.state.is_none_or(|state| state == agreement.state)
+                && wanted.before.is_none_or(|time| agreement.created < time)
+                && wanted.after.is_none_or(|time| agreement.created > time)
+                && (wanted.session.is_none() || wanted.session == half.session);
+            is_wanted.then(|| AgreementListEntry {
+                id: id.to_string(),
+                timestamp: agreement.created,
+                approved_date: agreement.approved,
+                role,
+            })
+        };
+        let mut entries: Vec<_> = self.agreements.iter().filter_map(entry).collect();
+        entries.sort_by_key(|entry| entry.timestamp);
+        entries
+    }
+
     /// Fetches what has come for a demand of the caller's.
     pub(crate) fn collect_for_demand(
         &mut self,

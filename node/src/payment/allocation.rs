@@ -58,6 +58,35 @@ pub(crate) struct NewAllocation {
     pub(crate) make_deposit: bool,
 }
 
+/// How an allocation is to change.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Amendment {
+    /// How much its owner will pay at most.
+    pub(crate) total_amount: Option<Amount>,
+    /// When the money is free again.
+    pub(crate) timeout: Option<DateTime<Utc>>,
+}
+
+/// Why an allocation cannot change.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AmendError {
+    /// It cannot be used.
+    #[error(transparent)]
+    Allocation(#[from] AllocationError),
+    /// It would be over already.
+    #[error(transparent)]
+    Timeout(AllocateError),
+    /// More than that is spent.
+    #[error("{spent} are spent, which is more than {total}")]
+    Spent {
+        /// What is spent.
+        spent: Amount,
+        /// What is to be set aside in all.
+        total: Amount,
+    },
+}
+
 /// Why money is not set aside.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AllocateError {
@@ -195,6 +224,39 @@ impl Book {
             .filter(|one| one.owner == caller && !one.released)
             .map(Allocation::in_full)
             .collect()
+    }
+
+    /// Changes an allocation of the caller's.
+    pub(crate) fn amend(
+        &mut self,
+        caller: NodeId,
+        id: &AllocationId,
+        amendment: &Amendment,
+        now: DateTime<Utc>,
+    ) -> Result<Allocation, AmendError> {
+        let mut allocation = self.standing(caller, id)?.clone();
+        if let Some(total) = amendment.total_amount {
+            let spent = allocation.spent_amount;
+            if total < spent {
+                return Err(AmendError::Spent { spent, total });
+            }
+            allocation.total_amount = total;
+            allocation.remaining_amount = total.less(spent);
+        }
+        if let Some(timeout) = amendment.timeout {
+            if timeout <= now {
+                return Err(AmendError::Timeout(AllocateError::Timeout(timeout)));
+            }
+            if let Some(before) = allocation.timeout.replace(timeout) {
+                self.deadlines
+                    .remove(&(before, Deadline::Release(id.clone())));
+            }
+            self.deadlines
+                .insert((timeout, Deadline::Release(id.clone())));
+        }
+        allocation.updated_ts = now;
+        self.allocations.insert(id.clone(), allocation.clone());
+        Ok(allocation.in_full())
     }
 
     /// Gives free what is left of an allocation.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  Issued ──send──▶ Received ──accept──▶ Accepted ── the money arrives ──▶ Settled
-//!                      └──reject──▶ Rejected
+//!     │                ├──reject──▶ Rejected
+//!     └──────cancel────┴──cancel──▶ Cancelled
 //! ```
 //! A debit note tells what an activity has cost so far, an invoice what an agreement has cost in all.
 
@@ -85,6 +86,8 @@ pub(crate) enum BillEvent {
     Accepted,
     /// Its recipient will not.
     Rejected(Rejection),
+    /// Its issuer has taken it back.
+    Cancelled,
     /// The money has arrived.
     Settled,
 }
@@ -295,6 +298,44 @@ impl Book {
         self.set_status(id, DocumentStatus::Received);
         self.announce(recipient, kind, id, BillEvent::Received, now);
         Ok(())
+    }
+
+    /// Takes a bill back that its recipient has not accepted.
+    pub(crate) fn cancel(
+        &mut self,
+        caller: NodeId,
+        kind: BillKind,
+        id: &BillId,
+        now: DateTime<Utc>,
+    ) -> Result<(), BillError> {
+        let bill = self.bill_of(caller, kind, id, |parties| parties.issuer)?;
+        let was_sent = match bill.status {
+            DocumentStatus::Issued => false,
+            DocumentStatus::Received | DocumentStatus::Rejected => true,
+            DocumentStatus::Cancelled => return Ok(()),
+            _ => return Err(bill.refusal()),
+        };
+        let recipient = bill.parties.recipient;
+        self.set_status(id, DocumentStatus::Cancelled);
+        if was_sent {
+            self.announce(recipient, kind, id, BillEvent::Cancelled, now);
+        }
+        Ok(())
+    }
+
+    /// The bills of a kind that the caller has written or was given after a time, the oldest first.
+    pub(crate) fn bills(
+        &self,
+        caller: NodeId,
+        kind: BillKind,
+        after: DateTime<Utc>,
+        at_most: usize,
+    ) -> Vec<Bill> {
+        let own = |bill: &&Bill| bill.created > after && self.bill(caller, kind, &bill.id).is_ok();
+        let mut bills: Vec<_> = self.bills.values().filter(own).cloned().collect();
+        bills.sort_by_key(|bill| bill.created);
+        bills.truncate(at_most);
+        bills
     }
 
     /// A bill that the caller has written, or was given.

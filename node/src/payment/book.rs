@@ -12,7 +12,7 @@ use super::{
     settlement::{Payment, Tab},
 };
 use crate::{
-    id::{ActivityId, AgreementId, AllocationId, BillId, Ids},
+    id::{ActivityId, AgreementId, AllocationId, BillId, Ids, PaymentId},
     log::EventLog,
     owned::Machine,
 };
@@ -99,6 +99,30 @@ impl Book {
             .into_iter()
             .flat_map(|log| log.after(after))
             .take(at_most)
+            .map(|(date, payment)| (date, payment.clone()))
+            .collect()
+    }
+
+    /// A payment of a node's.
+    pub(crate) fn payment(
+        &self,
+        owner: NodeId,
+        id: &PaymentId,
+    ) -> Option<(DateTime<Utc>, Payment)> {
+        let all = self.payments.get(&owner)?.after(DateTime::UNIX_EPOCH);
+        let mut those = all.filter(|(_, payment)| payment.id == *id);
+        those.next().map(|(date, payment)| (date, payment.clone()))
+    }
+
+    /// What was paid for a bill, which one of its sides asks for.
+    pub(crate) fn payments_for(
+        &self,
+        owner: NodeId,
+        bill: &BillId,
+    ) -> Vec<(DateTime<Utc>, Payment)> {
+        let all = self.payments.get(&owner).into_iter();
+        all.flat_map(|log| log.after(DateTime::UNIX_EPOCH))
+            .filter(|(_, payment)| payment.bill == *bill)
             .map(|(date, payment)| (date, payment.clone()))
             .collect()
     }

@@ -21,7 +21,10 @@ use tokio_util::task::TaskTracker;
 use ya_client_model::{NodeId, payment::Account};
 
 use self::{
-    allocation::{AllocateError, Allocation, AllocationError, Decorations, NewAllocation},
+    allocation::{
+        AllocateError, Allocation, AllocationError, AmendError, Amendment, Decorations,
+        NewAllocation,
+    },
     bill::{
         Acceptance, Bill, BillError, BillEvent, BillKind, NewDebitNote, NewInvoice, Parties,
         Rejection,
@@ -32,7 +35,7 @@ use self::{
 use crate::{
     activity::{Activities, NoActivity},
     clock::Clock,
-    id::{AgreementId, AllocationId, BillId, Ids},
+    id::{AgreementId, AllocationId, BillId, Ids, PaymentId},
     market::{AgreementError, Deal, Market},
     owned::Owned,
 };
@@ -133,6 +136,18 @@ impl Payments {
             .await
     }
 
+    /// Changes an allocation of the caller's.
+    pub(crate) async fn amend(
+        &self,
+        caller: NodeId,
+        id: AllocationId,
+        amendment: Amendment,
+    ) -> Result<Allocation, AmendError> {
+        self.book
+            .ask(move |book, now| book.amend(caller, &id, &amendment, now))
+            .await
+    }
+
     /// What a demand has to say so that it can be paid for.
     pub(crate) async fn decorations(
         &self,
@@ -182,6 +197,53 @@ impl Payments {
         self.book
             .ask(move |book, now| book.send(caller, kind, &id, now))
             .await
+    }
+
+    /// Takes a bill of the caller's back.
+    pub(crate) async fn cancel(
+        &self,
+        caller: NodeId,
+        kind: BillKind,
+        id: BillId,
+    ) -> Result<(), BillError> {
+        self.book
+            .ask(move |book, now| book.cancel(caller, kind, &id, now))
+            .await
+    }
+
+    /// The bills of a kind that the caller has written or was given after a time.
+    pub(crate) async fn bills(
+        &self,
+        caller: NodeId,
+        kind: BillKind,
+        after: DateTime<Utc>,
+        at_most: usize,
+    ) -> Vec<Bill> {
+        self.book
+            .ask(move |book, _| book.bills(caller, kind, after, at_most))
+            .await
+    }
+
+    /// What was paid for a bill of the caller's, as JSON.
+    pub(crate) async fn payments_for(
+        &self,
+        caller: NodeId,
+        kind: BillKind,
+        id: BillId,
+    ) -> Result<Vec<Value>, BillError> {
+        let payments = self.book.ask(move |book, _| {
+            book.bill(caller, kind, &id)?;
+            Ok::<_, BillError>(book.payments_for(caller, &id))
+        });
+        let view = |(date, payment)| view::payment(date, &payment);
+        Ok(payments.await?.into_iter().map(view).collect())
+    }
+
+    /// A payment of the caller's, as JSON.
+    pub(crate) async fn payment(&self, caller: NodeId, id: PaymentId) -> Option<Value> {
+        let payment = self.book.ask(move |book, _| book.payment(caller, &id));
+        let (date, payment) = payment.await?;
+        Some(view::payment(date, &payment))
     }
 
     /// A bill that the caller has written or was given.

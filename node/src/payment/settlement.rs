@@ -26,6 +26,8 @@ pub(super) struct Tab {
 pub(crate) struct Payment {
     pub(super) id: PaymentId,
     pub(super) parties: Parties,
+    /// The bill that was paid.
+    pub(super) bill: BillId,
     /// The activity, if it was a debit note that was paid.
     pub(super) activity: Option<ActivityId>,
     pub(super) allocation: AllocationId,
@@ -149,6 +151,7 @@ impl Book {
         let payment = Payment {
             id: self.ids.payment(),
             parties,
+            bill: id.clone(),
             activity,
             allocation,
             amount,

@@ -100,6 +100,7 @@ pub(crate) fn event(kind: BillKind, date: DateTime<Utc>, id: &BillId, event: &Bi
         BillEvent::Received => "Received",
         BillEvent::Accepted => "Accepted",
         BillEvent::Rejected(_) => "Rejected",
+        BillEvent::Cancelled => "Cancelled",
         BillEvent::Settled => "Settled",
     };
     let mut json = json!({

@@ -136,7 +136,7 @@ impl Ear {
                     BillEvent::Rejected(_) => {
                         tracing::info!(note = %id, "a debit note was rejected")
                     }
-                    BillEvent::Received | BillEvent::Settled => {}
+                    BillEvent::Received | BillEvent::Cancelled | BillEvent::Settled => {}
                 }
             }
         }

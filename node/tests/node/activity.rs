@@ -116,7 +116,7 @@ async fn what_an_exe_unit_refuses_has_its_status() {
         .await;
     let message = nonsense.error(400);
     assert!(
-        message.contains("the script makes no sense: unknown variant `fly`"),
+        message.contains("the script makes no sense: command 0: unknown variant `fly`"),
         "{message}"
     );
 
