@@ -46,6 +46,14 @@ impl Target {
     }
 }
 
+/// Copies an image to `path`, and returns that.
+pub(crate) fn copy(image: &Path, path: PathBuf, may_replace: bool) -> anyhow::Result<PathBuf> {
+    let target = Target::new(path, may_replace)?;
+    fs::copy(image, target.meanwhile())
+        .with_context(|| format!("cannot write {}", target.path.display()))?;
+    target.keep()
+}
+
 /// Bytes, as a person reads them.
 pub(crate) fn size(bytes: u64) -> String {
     match bytes {

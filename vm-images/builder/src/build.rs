@@ -242,22 +242,25 @@ impl Build {
 
     /// The key, and before it a name that tells a person what it is.
     fn image_name(&self, key: &Key) -> String {
-        let folder = std::path::absolute(self.dockerfile.path()).ok();
-        let folder = folder
-            .as_deref()
-            .and_then(Path::parent)
-            .and_then(Path::file_name);
-        let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
-        let folder: String = folder
-            .unwrap_or_default()
-            .to_string_lossy()
-            .chars()
-            .filter(is_plain)
-            .collect();
-        format!(
-            "{}-{key}.gvmi",
-            if folder.is_empty() { "image" } else { &folder }
-        )
+        let folder = self.dockerfile.path().parent().unwrap_or(Path::new(""));
+        format!("{}-{key}.gvmi", plain_name(folder))
+    }
+}
+
+/// The name of a folder, as far as it is plain letters.
+pub(crate) fn plain_name(folder: &Path) -> String {
+    let folder = std::path::absolute(Path::new(".").join(folder)).ok();
+    let folder = folder.as_deref().and_then(Path::file_name);
+    let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || "-_.".contains(*letter);
+    let name: String = folder
+        .unwrap_or_default()
+        .to_string_lossy()
+        .chars()
+        .filter(is_plain)
+        .collect();
+    match name.as_str() {
+        "" => "image".to_owned(),
+        _ => name,
     }
 }
 
@@ -278,11 +281,14 @@ impl BuiltImage {
     }
 
     async fn read(path: PathBuf, is_new: bool) -> Result<Self, BuildError> {
-        blocking(move || match Hash::of_file(&path) {
+        blocking(move || Self::read_now(path, is_new)).await
+    }
+
+    pub(crate) fn read_now(path: PathBuf, is_new: bool) -> Result<Self, BuildError> {
+        match Hash::of_file(&path) {
             Ok(hash) => Ok(Self { path, hash, is_new }),
             Err(source) => Err(BuildError::Read { path, source }),
-        })
-        .await
+        }
     }
 }
 

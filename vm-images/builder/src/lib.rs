@@ -62,6 +62,7 @@ mod rootfs;
 mod run;
 mod source;
 mod terminal;
+mod tool;
 mod unpack;
 
 pub use base::BaseError;
@@ -76,4 +77,5 @@ pub use progress::{Event, Progress};
 pub use run::{LastLines, RunError};
 pub use source::{BadPattern, SourceError};
 pub use terminal::Terminal;
+pub use tool::{Tool, ToolBuild, ToolError};
 pub use unpack::UnpackError;

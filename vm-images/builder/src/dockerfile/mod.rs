@@ -65,7 +65,7 @@ pub enum DockerfileError {
         /// What is wrong.
         problem: String,
     },
-    /// A line of it asks for what is not done here, but by another builder.
+    /// A line of it asks for what is not done here, but by [another builder](crate::Tool).
     #[error("{}:{line}: {problem}", path.display())]
     Beyond {
         /// Where it is.
