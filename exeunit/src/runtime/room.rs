@@ -14,6 +14,17 @@ pub(crate) struct Room {
     pub(crate) limits: Limits,
 }
 
+/// What a process takes of memory at least, with what the kernel needs for it, in bytes.
+const PROCESS: u64 = 512 << 10;
+/// As few processes as any service gets along with.
+const FEW: u64 = 128;
+
+/// As many processes as there is memory for: a fork bomb shall come to this end, and not to that of all memory.
+fn processes(memory_bytes: Option<u64>) -> u64 {
+    let most = Limits::default().processes;
+    memory_bytes.map_or(most, |bytes| (bytes / PROCESS).clamp(FEW, most))
+}
+
 impl Room {
     /// What an agreement gives; what it does not limit has no limit.
     pub(crate) fn new(
@@ -29,7 +40,7 @@ impl Room {
                 memory_bytes,
                 cpu_threads: cpu_threads.and_then(|threads| threads.try_into().ok()),
                 file_bytes: storage_bytes,
-                ..Limits::default()
+                processes: processes(memory_bytes),
             },
         }
     }
@@ -38,6 +49,22 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_are_as_many_processes_as_memory_for_them() {
+        for (memory, most) in [
+            (Some(0), 128),
+            (Some(1 << 30), 2048),
+            (Some(64 << 30), 4096),
+            (None, 4096),
+        ] {
+            assert_eq!(
+                Room::new(None, memory, None).limits.processes,
+                most,
+                "{memory:?}"
+            );
+        }
+    }
 
     #[test]
     fn scratch_space_is_within_memory_and_storage() {

@@ -170,10 +170,22 @@ pub(super) fn assemble(
     fchdir(root).step("enter the root folder")
 }
 
+/// How large a disk is per file that it can have, in bytes.
+const BYTES_PER_FILE: u64 = 16 << 10;
+
 /// A file system in memory, over the host's root, with a folder for each use of it.
 fn mount_scratch(bytes: u64) -> Outcome<Tree> {
-    let size = bytes.to_string();
-    let options = [("source", "scratch"), ("size", &size), ("mode", "0755")];
+    // As many files as disks of this size usually have room for: each takes memory of the kernel's.
+    let (size, files) = (
+        bytes.to_string(),
+        (bytes / BYTES_PER_FILE).max(64).to_string(),
+    );
+    let options = [
+        ("source", "scratch"),
+        ("size", &size),
+        ("nr_inodes", &files),
+        ("mode", "0755"),
+    ];
     let scratch = Tree::new("tmpfs", &options, NO_PRIVILEGED_FILES)?;
     let host_root = open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     scratch.mount_at(host_root, "")?;

@@ -105,6 +105,7 @@ fn filters(confinement: &Confinement) -> Result<Vec<BpfProgram>, BackendError> {
     let mut forbidden: Rules = FORBIDDEN.iter().map(|&call| (call, Vec::new())).collect();
     forbidden.insert(SYS_clone, makes_a_namespace()?);
     forbidden.insert(SYS_ioctl, types_into_a_terminal()?);
+    forbidden.insert(SYS_prlimit64, limits_another()?);
     if confinement.pinned {
         forbidden.insert(SYS_sched_setaffinity, Vec::new());
     }
@@ -147,6 +148,13 @@ fn makes_a_namespace() -> Result<Vec<SeccompRule>, BackendError> {
 fn types_into_a_terminal() -> Result<Vec<SeccompRule>, BackendError> {
     let rule = |request| SeccompRule::new(vec![argument(1, SeccompCmpOp::Eq, request)?]);
     TERMINAL_INPUT.into_iter().map(rule).collect()
+}
+
+/// Sets limits of a process by its id: it may be that of the agent, whom nothing else would protect.
+fn limits_another() -> Result<Vec<SeccompRule>, BackendError> {
+    let is_another = argument(0, SeccompCmpOp::Ne, 0)?;
+    let sets = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+    Ok(vec![SeccompRule::new(vec![is_another, sets])?])
 }
 
 fn is_another_socket() -> Result<Vec<SeccompRule>, BackendError> {

@@ -48,7 +48,10 @@ async fn a_stopped_node_leaves_nothing() {
     }
     // A folder that was given stays; but not what exe-units and the bus had there.
     let folder = scene.folder.path();
-    assert_eq!(listed(folder), ["activities", "bus", "cache", "images", "started"]);
+    assert_eq!(
+        listed(folder),
+        ["activities", "bus", "cache", "images", "started"]
+    );
     assert_eq!(listed(&folder.join("activities")), [""; 0]);
     assert_eq!(listed(&folder.join("bus")), [""; 0]);
 }
