@@ -238,7 +238,7 @@ impl Timeline {
             .filter(|line| line.name != "highest")
             .filter_map(|line| line.series.mean())
             .collect();
-        let mean = means.iter().sum::<f64>() / means.len().max(1) as f64;
+        let mean = means.iter().fold(0.0, |sum, mean| sum + mean) / means.len().max(1) as f64;
         let highest = (lines.iter())
             .filter_map(|line| line.series.highest())
             .max_by(f64::total_cmp);

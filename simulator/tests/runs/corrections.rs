@@ -1,0 +1,145 @@
+//! What each correction does to a run.
+
+use simulator::model::Model;
+use simulator::scenario::Scenario;
+use simulator::settings::Corrections;
+use simulator::simulation::{Abort, Simulation};
+
+use crate::support::{load, read};
+
+/// A vector's run with some corrections.
+fn run(name: &str, corrections: &[&str]) -> Result<Simulation, Abort> {
+    let mut scenario = Scenario::read(&read(name, "policy.json")).unwrap();
+    let mut settings = scenario.settings();
+    for name in corrections {
+        assert!(settings.corrections.enable(name));
+    }
+    let mut simulation = Simulation::new(load(name), settings);
+    let stop = scenario.stop;
+    simulation.run::<Abort>(scenario.algorithm.policy(), stop, |_| Ok(()))?;
+    Ok(simulation)
+}
+
+/// How long each flow took, in steps.
+fn times(model: &Model) -> Vec<u32> {
+    (model.flows.iter())
+        .map(|flow| flow.end.unwrap() + 1 - flow.start)
+        .collect()
+}
+
+#[test]
+fn colocated_servers_work() {
+    for name in ["14a_error_same_switch", "14c_error_colocated_state"] {
+        assert!(run(name, &[]).is_err());
+        let simulation = run(name, &["colocation"]).unwrap();
+        let service = &simulation.model().services.iter().next().unwrap();
+        assert!(service.available && !service.being_provisioned, "{name}");
+    }
+}
+
+#[test]
+fn disk_is_charged_once() {
+    // An image that lists a digest twice: with it fetched once, the service is placed and the disk has it once. One
+    // whose layers came twice is placed too.
+    let quirks = run("10_quirks", &[]).unwrap();
+    let corrected = run("10_quirks", &["disk"]).unwrap();
+    let disk = |simulation: &Simulation| -> f64 {
+        let servers = simulation.model().servers.iter();
+        servers.map(|server| server.disk_demand.value()).sum()
+    };
+    assert!(disk(&corrected) < disk(&quirks));
+    let hosted = |simulation: &Simulation| {
+        let services = simulation.model().services.iter();
+        services.filter(|service| service.server.is_some()).count()
+    };
+    assert_eq!((hosted(&quirks), hosted(&corrected)), (5, 6));
+}
+
+#[test]
+fn layers_that_are_downloaded_do_not_count_as_lacking() {
+    let answers = |corrections: &[&str]| -> Vec<bool> {
+        let name = "05_download_queue_limit";
+        let mut scenario = Scenario::read(&read(name, "policy.json")).unwrap();
+        let mut settings = scenario.settings();
+        for name in corrections {
+            settings.corrections.enable(name);
+        }
+        let mut simulation = Simulation::new(load(name), settings);
+        let stop = scenario.stop;
+        (simulation.run::<Abort>(scenario.algorithm.policy(), stop, |_| Ok(()))).unwrap();
+        let simulator::scenario::Algorithm::Scripted(script) = &scenario.algorithm else {
+            panic!("a script");
+        };
+        script.queries().iter().map(|query| query.result).collect()
+    };
+    assert_eq!(answers(&[]), [false, true, true]);
+    assert_eq!(answers(&["disk"]), [true, true, true]);
+}
+
+#[test]
+fn freed_bandwidth_is_used_in_the_same_step() {
+    let name = "04b_contention_equal_share";
+    let total = |simulation: &Simulation| times(simulation.model()).iter().sum::<u32>();
+    let (before, after) = (run(name, &[]).unwrap(), run(name, &["bandwidth"]).unwrap());
+    // What the smallest layer left of its last step took one of the others over its last threshold.
+    assert_eq!((total(&before), total(&after)), (44, 43));
+}
+
+#[test]
+fn bandwidth_is_shared_over_whole_paths() {
+    // A flow that is held back elsewhere leaves its share of the other links to others.
+    let name = "07_multi_bottleneck";
+    let (before, after) = (run(name, &[]).unwrap(), run(name, &["fairness"]).unwrap());
+    let total = |simulation: &Simulation| times(simulation.model()).iter().sum::<u32>();
+    assert!(total(&after) < total(&before));
+}
+
+#[test]
+fn what_an_abandoned_migration_reserved_is_given_back() {
+    let name = "10_quirks";
+    let (before, after) = (run(name, &[]).unwrap(), run(name, &["release"]).unwrap());
+    let ongoing = |simulation: &Simulation, id| {
+        let server = simulation.model().server(id).unwrap();
+        let server = &simulation.model().servers[server];
+        (server.ongoing_migrations, server.cpu_demand.value())
+    };
+    // The fourth service was on its way to the third server when it was sent to the second.
+    assert_eq!(ongoing(&before, 3), (1, 3.0));
+    assert_eq!(ongoing(&after, 3), (0, 2.0));
+}
+
+#[test]
+fn users_see_an_outage_when_it_begins() {
+    let delays = |corrections: &[&str]| {
+        let name = "03_stateful_migration";
+        let mut scenario = Scenario::read(&read(name, "policy.json")).unwrap();
+        let mut settings = scenario.settings();
+        for name in corrections {
+            settings.corrections.enable(name);
+        }
+        let mut simulation = Simulation::new(load(name), settings);
+        let mut infinite = 0;
+        let stop = scenario.stop;
+        (simulation.run::<Abort>(scenario.algorithm.policy(), stop, |simulation| {
+            for user in simulation.model().users.iter() {
+                let delays = user.delays.iter().filter_map(|(_, delay)| *delay);
+                infinite += delays.filter(|delay| delay.value().is_infinite()).count();
+            }
+            Ok(())
+        }))
+        .unwrap();
+        infinite
+    };
+    // Two users, and two outages of four steps.
+    assert_eq!((delays(&[]), delays(&["outages"])), (2, 16));
+}
+
+#[test]
+fn all_corrections_together_end_every_run() {
+    for name in crate::support::VECTORS {
+        // No correction can make up for a layer that no registry has.
+        if name != "14b_error_no_registry_has_layer" {
+            run(name, &Corrections::NAMES).unwrap_or_else(|abort| panic!("{name}: {abort:?}"));
+        }
+    }
+}
