@@ -94,7 +94,9 @@ fn simulate(arguments: &Run, interrupted: &AtomicBool) -> anyhow::Result<ExitCod
     if let Some(output) = output {
         output.finish(&summary, &timeline)?;
     }
-    print(&summary, begun.elapsed(), arguments.out.as_deref());
+    if summary.steps > 0 {
+        print(&summary, begun.elapsed(), arguments.out.as_deref());
+    }
     match end {
         None => Ok(ExitCode::SUCCESS),
         Some(error) => Err(error),
