@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use futures::StreamExt;
 use tokio::{sync::watch, time::timeout};
 
-use super::{Outlet, Run, Runtime, Travelled, out_of_order, progress::tell_of};
+use super::{Outlet, Run, Runtime, out_of_order, progress::tell_of};
 use crate::{
     activity::{Channel, Failure},
     sandbox::{Monitor, Output, Process, RunError, Signal},
@@ -96,7 +96,9 @@ impl Executor {
     }
 
     async fn deploy(&mut self, deployment: Deployment, output: &Outlet<'_>) -> Result<(), Failure> {
-        let answer = self.runtime.deploy(deployment.clone(), output).await?;
+        let travelled = self.transfers.travelled();
+        let deploying = self.runtime.deploy(deployment.clone(), output);
+        let answer = tell_of(deploying, travelled, deployment.progress, output).await?;
         self.deployment = Some(deployment);
         output.write(Channel::Stdout, answer.into()).await;
         Ok(())
@@ -149,15 +151,9 @@ impl Executor {
         )))
     }
     async fn transfer(&self, transfer: &Transfer, output: &Outlet<'_>) -> Result<(), Failure> {
-        if let Some(format) = transfer.format {
-            let message = format!("archives cannot be packed or unpacked: {format:?}");
-            return Err(Failure::new(message));
-        }
         let volumes = self.runtime.volumes().ok_or_else(out_of_order)?;
-        let (far, travelled) = watch::channel(Travelled::default());
-        let copying = self
-            .transfers
-            .copy(&transfer.from, &transfer.to, volumes, &far);
+        let copying = self.transfers.copy(transfer, volumes);
+        let travelled = self.transfers.travelled();
         let copied = tell_of(copying, travelled, transfer.progress, output).await;
         copied.map_err(|error| Failure::of(&error))
     }

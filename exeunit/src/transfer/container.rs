@@ -27,6 +27,8 @@ use crate::{
 
 /// How much of a file is read at once.
 const PIECE: usize = 64 << 10;
+/// How much of a file is handed to the disk at once.
+const BUFFER: usize = 1 << 20;
 /// What a file is called in its folder until it is whole. One is written at a time.
 const PARTIAL: &str = ".transfer.partial";
 
@@ -46,18 +48,21 @@ impl Volumes {
     pub(super) fn open(
         &self,
         path: &str,
-    ) -> Result<impl Stream<Item = Result<Bytes, TransferError>> + Send + use<>, TransferError>
-    {
+    ) -> Result<
+        (
+            u64,
+            impl Stream<Item = Result<Bytes, TransferError>> + Send + use<>,
+        ),
+        TransferError,
+    > {
         let (volume, rest) = self.find(path)?;
         // Without NONBLOCK a pipe of the same name would hold the exe-unit up.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
         let file = enter(volume)
             .and_then(|volume| within::open(volume, Bounds::Fence, &rest, flags, Mode::empty()))
             .map_err(|errno| failed("open", path, errno))?;
-        let kind = fstat(&file)
-            .map_err(|errno| failed("open", path, errno))?
-            .st_mode;
-        if FileType::from_raw_mode(kind) != FileType::RegularFile {
+        let status = fstat(&file).map_err(|errno| failed("open", path, errno))?;
+        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
             return Err(no_file(path));
         }
         let file = tokio::fs::File::from_std(File::from(file));
@@ -67,7 +72,28 @@ impl Volumes {
             path: path.clone(),
             source,
         };
-        Ok(ReaderStream::with_capacity(file, PIECE).map_err(broken))
+        let pieces = ReaderStream::with_capacity(file, PIECE).map_err(broken);
+        Ok((status.st_size as u64, pieces))
+    }
+
+    /// The folder at a path of the sandbox.
+    pub(super) fn open_folder(&self, path: &str) -> Result<OwnedFd, TransferError> {
+        let (volume, rest) = self.find(path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let opened = enter(volume)
+            .and_then(|volume| within::open(volume, Bounds::Fence, &rest, flags, Mode::empty()));
+        opened.map_err(|errno| failed("open", path, errno))
+    }
+
+    /// The folder at a path of the sandbox, which is created where it is missing; and the folder of the host that
+    /// it lies in.
+    pub(super) fn create_folder(&self, path: &str) -> Result<(OwnedFd, &Path), TransferError> {
+        let (volume, rest) = self.find(path)?;
+        let created = enter(volume).and_then(|volume| {
+            within::create_folder(volume, Bounds::Fence, &rest, |new| adopt_open(new))
+        });
+        let created = created.map_err(|errno| failed("create", path, errno))?;
+        Ok((created, &volume.folder))
     }
 
     /// A new file at a path of the sandbox, which takes the place of an old one when it is finished.
@@ -109,34 +135,22 @@ impl Volumes {
 /// A file that is being written. Unless it is finished, nothing of it stays.
 #[derive(Debug)]
 pub(crate) struct NewFile {
-    folder: OwnedFd,
-    name: PathBuf,
+    draft: Draft,
     /// What it is called in the sandbox.
     path: String,
     file: tokio::fs::File,
-    is_finished: bool,
 }
 
 impl NewFile {
     /// `path` is only what it is called in errors.
     fn create(folder: OwnedFd, name: &Path, path: &str) -> rustix::io::Result<Self> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let create = || openat(&folder, PARTIAL, flags, Mode::from_raw_mode(0o644));
-        let file = match create() {
-            Err(Errno::EXIST) => {
-                unlinkat(&folder, PARTIAL, AtFlags::empty())?;
-                create()?
-            }
-            created => created?,
-        };
-        adopt_open(&file)?;
+        let (draft, file) = Draft::create(folder, name)?;
+        let mut file = tokio::fs::File::from_std(file);
+        file.set_max_buf_size(BUFFER);
         Ok(Self {
-            folder,
-            name: name.to_owned(),
+            draft,
             path: path.to_owned(),
-            file: tokio::fs::File::from_std(File::from(file)),
-            is_finished: false,
+            file,
         })
     }
 
@@ -149,10 +163,12 @@ impl NewFile {
     pub(crate) async fn finish(mut self) -> Result<(), TransferError> {
         let flushed = self.file.flush().await;
         flushed.map_err(|source| self.broken("write", source))?;
-        let renamed = renameat(&self.folder, PARTIAL, &self.folder, &self.name);
-        renamed.map_err(|errno| self.broken("create", errno.into()))?;
-        self.is_finished = true;
-        Ok(())
+        let path = self.path;
+        self.draft.finish().map_err(|errno| TransferError::File {
+            step: "create",
+            path,
+            source: errno.into(),
+        })
     }
 
     fn broken(&self, step: &'static str, source: io::Error) -> TransferError {
@@ -164,7 +180,45 @@ impl NewFile {
     }
 }
 
-impl Drop for NewFile {
+/// A file without its final name yet, which is gone if it is dropped.
+#[derive(Debug)]
+pub(super) struct Draft {
+    folder: OwnedFd,
+    name: PathBuf,
+    is_finished: bool,
+}
+
+impl Draft {
+    /// Creates a file in a folder, which is to be called `name` there.
+    pub(super) fn create(folder: OwnedFd, name: &Path) -> rustix::io::Result<(Self, File)> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let create = || openat(&folder, PARTIAL, flags, Mode::from_raw_mode(0o644));
+        let file = match create() {
+            Err(Errno::EXIST) => {
+                unlinkat(&folder, PARTIAL, AtFlags::empty())?;
+                create()?
+            }
+            created => created?,
+        };
+        let draft = Self {
+            folder,
+            name: name.to_owned(),
+            is_finished: false,
+        };
+        adopt_open(&file)?;
+        Ok((draft, File::from(file)))
+    }
+
+    /// Gives it its name.
+    pub(super) fn finish(mut self) -> rustix::io::Result<()> {
+        renameat(&self.folder, PARTIAL, &self.folder, &self.name)?;
+        self.is_finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
     fn drop(&mut self) {
         if !self.is_finished {
             // It can only be gone already, with its folder.
@@ -239,7 +293,7 @@ mod tests {
         }
 
         async fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-            let file = self.volumes.open(path).map_err(|error| error.to_string())?;
+            let (_, file) = self.volumes.open(path).map_err(|error| error.to_string())?;
             let pieces: Result<Vec<_>, _> = file.try_collect().await;
             Ok(pieces.map_err(|error| error.to_string())?.concat())
         }

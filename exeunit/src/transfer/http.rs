@@ -1,43 +1,35 @@
 //! Files of web servers.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+mod client;
 
+use std::{sync::OnceLock, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use http_body_util::{BodyExt, Empty, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyDataStream, BodyExt, Empty, StreamBody};
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::{Frame, Incoming},
-    header::LOCATION,
+    body::{Body as _, Frame, Incoming},
+    header::{AUTHORIZATION, CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, LOCATION, RANGE},
 };
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-use prost::bytes::Bytes;
-use rustls::{ClientConfig, RootCertStore, crypto::ring, version};
-use tokio::time::timeout;
+use prost::bytes::{Buf, Bytes};
+use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::{Download, TransferError};
+use self::client::{Body, Client};
+use super::{Download, Patience, TransferError};
 
-/// How long a connection may take to stand.
-const CONNECTING: Duration = Duration::from_secs(30);
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How often a server may send on to another place.
 const REDIRECTS: usize = 10;
 
-type Body = UnsyncBoxBody<Bytes, TransferError>;
-
 /// A client of web servers. It trusts whom this machine trusts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Web {
+    patience: Patience,
     /// Made when it is needed: to read all certificates of a machine takes a while.
-    client: OnceLock<Client<HttpsConnector<HttpConnector>, Body>>,
+    client: OnceLock<Client>,
 }
 
 /// What a web server did wrong.
@@ -57,76 +49,246 @@ pub(crate) enum HttpError {
     Silent,
     #[error("its URL is none for hyper")]
     Url(#[from] hyper::http::Error),
+    #[error("it goes on at another place than was asked for")]
+    Range,
+    #[error("the file has changed while it was fetched")]
+    Changed,
 }
 
+impl HttpError {
+    /// Whether another attempt may go better.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Request(_) | Self::Body(_) | Self::Silent => true,
+            Self::Status(status) => {
+                status.is_server_error()
+                    || matches!(
+                        *status,
+                        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+                    )
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A file that a server gives: how long it is, if that is known, and its bytes.
+pub(super) type File<S> = (Option<u64>, S);
+
 impl Web {
-    /// The file that a server gives; only of an answer that says so.
+    pub(super) fn new(patience: Patience) -> Self {
+        Self {
+            patience,
+            client: OnceLock::new(),
+        }
+    }
+
+    /// The file that a server gives; only of an answer that says so. An answer that breaks off is gone on with.
     pub(super) async fn download(
         &self,
         url: Url,
-    ) -> Result<impl Stream<Item = Result<Bytes, TransferError>> + Send + use<>, TransferError>
+    ) -> Result<File<impl Stream<Item = Result<Bytes, TransferError>> + Send + use<>>, TransferError>
     {
-        let response = self.get(&url).await;
-        let body = response.map_err(|error| failed(&url, error))?.into_body();
-        Ok(pieces(body).map_err(move |error| failed(&url, error)))
+        let shown = shown(&url);
+        let mut fetch = Fetch {
+            web: self.clone(),
+            url,
+            failures: 0,
+            offset: 0,
+            total: None,
+            tag: None,
+            body: None,
+            rest: None,
+        };
+        let failed = move |source| TransferError::Http {
+            url: shown.clone(),
+            source,
+        };
+        if let Err(error) = fetch.connect().await {
+            return Err(failed(error));
+        }
+        let total = fetch.total;
+        let pieces = stream::try_unfold(fetch, |mut fetch| async move {
+            let piece = fetch.next().await?;
+            Ok::<_, HttpError>(piece.map(|piece| (piece, fetch)))
+        });
+        Ok((total, pieces.map_err(failed)))
     }
 
     /// Gives a file to a server.
-    pub(super) async fn upload(&self, url: Url, file: Download) -> Result<(), TransferError> {
+    pub(super) async fn upload(&self, url: &Url, file: Download) -> Result<(), TransferError> {
         let frames = file.into_stream().map_ok(Frame::data);
         let body = StreamBody::new(frames).boxed_unsync();
-        let answered = self.ask(Method::PUT, &url, body).await.and_then(successful);
-        answered.map(drop).map_err(|error| failed(&url, error))
-    }
-
-    async fn get(&self, url: &Url) -> Result<Response<Incoming>, HttpError> {
-        let mut url = url.clone();
-        for _ in 0..=REDIRECTS {
-            let nothing = Empty::new().map_err(|never| match never {});
-            let response = self.ask(Method::GET, &url, nothing.boxed_unsync()).await?;
-            if !response.status().is_redirection() {
-                return successful(response);
-            }
-            url = next_place(&url, &response).ok_or(HttpError::Location)?;
-        }
-        Err(HttpError::Redirects)
+        let answered = self
+            .ask(Method::PUT, url, None, body)
+            .await
+            .and_then(successful);
+        answered.map(drop).map_err(|source| TransferError::Http {
+            url: shown(url),
+            source,
+        })
     }
 
     async fn ask(
         &self,
         method: Method,
         url: &Url,
+        range: Option<(u64, Option<&HeaderValue>)>,
         body: Body,
     ) -> Result<Response<Incoming>, HttpError> {
-        let request = Request::builder().method(method).uri(url.as_str());
+        let mut request = Request::builder().method(method).uri(url.as_str());
+        if !url.username().is_empty() {
+            let password = url.password().unwrap_or_default();
+            let credentials = STANDARD.encode(format!("{}:{password}", url.username()));
+            request = request.header(AUTHORIZATION, format!("Basic {credentials}"));
+        }
+        if let Some((offset, tag)) = range {
+            request = request.header(RANGE, format!("bytes={offset}-"));
+            if let Some(tag) = tag {
+                request = request.header(IF_RANGE, tag);
+            }
+        }
         let request = request.body(body)?;
-        let client = self.client.get_or_init(client);
+        let client = self.client.get_or_init(client::client);
         client.request(request).await.map_err(HttpError::Request)
     }
 }
 
-fn client() -> Client<HttpsConnector<HttpConnector>, Body> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        tracing::warn!("this machine has no certificates of authorities: https will not work");
+impl TransferError {
+    /// Whether another attempt may go better.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Http { source, .. } if source.is_passing())
     }
-    let provider = Arc::new(ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&version::TLS13, &version::TLS12])
-        .expect("ring knows both versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut connector = HttpConnector::new();
-    connector.set_connect_timeout(Some(CONNECTING));
-    connector.enforce_http(false);
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(config)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(connector);
-    Client::builder(TokioExecutor::new()).build(connector)
+}
+
+/// A file on its way, from one connection or several.
+struct Fetch {
+    web: Web,
+    /// Where it is; the last place that was sent on to.
+    url: Url,
+    failures: u32,
+    /// How much of it has come.
+    offset: u64,
+    total: Option<u64>,
+    /// What the server says changes with its content.
+    tag: Option<HeaderValue>,
+    /// None while there is no connection.
+    body: Option<BodyDataStream<Incoming>>,
+    /// What has come and was not given on yet.
+    rest: Option<Bytes>,
+}
+
+impl Fetch {
+    /// The next piece; nothing at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        loop {
+            self.connect().await?;
+            if let Some(bytes) = self.rest.take() {
+                self.offset += bytes.len() as u64;
+                return Ok(Some(bytes));
+            }
+            let Some(body) = &mut self.body else {
+                continue;
+            };
+            let failure = match timeout(SILENCE, body.next()).await {
+                Ok(Some(Ok(bytes))) => {
+                    self.offset += bytes.len() as u64;
+                    return Ok(Some(bytes));
+                }
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => HttpError::Body(error),
+                Err(_) => HttpError::Silent,
+            };
+            self.body = None;
+            self.pause(failure).await?;
+        }
+    }
+
+    /// Connects, unless there is a connection; several times if need be.
+    async fn connect(&mut self) -> Result<(), HttpError> {
+        while self.body.is_none() {
+            match self.open().await {
+                Ok(body) => self.body = Some(body),
+                Err(error) => self.pause(error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits before the next attempt, if there is to be one.
+    async fn pause(&mut self, error: HttpError) -> Result<(), HttpError> {
+        self.failures += 1;
+        match self.web.patience.pause(self.failures) {
+            Some(pause) if error.is_passing() => {
+                let (offset, error) = (self.offset, crate::cause::in_one_line(&error));
+                tracing::warn!(offset, error, "a web server is asked again");
+                sleep(pause).await;
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Opens a connection that gives the rest of the file.
+    async fn open(&mut self) -> Result<BodyDataStream<Incoming>, HttpError> {
+        let response = self.get().await?;
+        if self.offset == 0 {
+            self.total = response.body().size_hint().exact();
+            let tag = response.headers().get(ETAG);
+            // A weak tag is no promise that the bytes are the same.
+            self.tag = tag
+                .filter(|tag| !tag.as_bytes().starts_with(b"W/"))
+                .cloned();
+            return Ok(response.into_body().into_data_stream());
+        }
+        if response.status() == StatusCode::PARTIAL_CONTENT {
+            return match begins_at(&response) == Some(self.offset) {
+                true => Ok(response.into_body().into_data_stream()),
+                false => Err(HttpError::Range),
+            };
+        }
+        // The server gives all of it once more: what has come already is passed over.
+        let is_same = self.total == response.body().size_hint().exact()
+            && self.tag.as_ref() == response.headers().get(ETAG).filter(|_| self.tag.is_some());
+        if !is_same {
+            return Err(HttpError::Changed);
+        }
+        let mut body = response.into_body().into_data_stream();
+        self.pass_over(&mut body).await?;
+        Ok(body)
+    }
+
+    async fn pass_over(&mut self, body: &mut BodyDataStream<Incoming>) -> Result<(), HttpError> {
+        let mut left = self.offset;
+        while left > 0 {
+            let piece = timeout(SILENCE, body.next()).await;
+            let piece = piece.map_err(|_| HttpError::Silent)?;
+            let mut bytes = piece.ok_or(HttpError::Changed)?.map_err(HttpError::Body)?;
+            let passed = left.min(bytes.len() as u64);
+            bytes.advance(passed as usize);
+            left -= passed;
+            // A piece is rarely cut where the last answer broke off.
+            self.rest = Some(bytes).filter(|bytes| !bytes.is_empty());
+        }
+        Ok(())
+    }
+
+    async fn get(&mut self) -> Result<Response<Incoming>, HttpError> {
+        for _ in 0..=REDIRECTS {
+            let nothing = Empty::new().map_err(|never| match never {});
+            let range = (self.offset > 0).then_some((self.offset, self.tag.as_ref()));
+            let asked = self
+                .web
+                .ask(Method::GET, &self.url, range, nothing.boxed_unsync());
+            let response = timeout(SILENCE, asked).await;
+            let response = response.map_err(|_| HttpError::Silent)??;
+            if !response.status().is_redirection() {
+                return successful(response);
+            }
+            self.url = next_place(&self.url, &response).ok_or(HttpError::Location)?;
+        }
+        Err(HttpError::Redirects)
+    }
 }
 
 fn successful(response: Response<Incoming>) -> Result<Response<Incoming>, HttpError> {
@@ -143,20 +305,19 @@ fn next_place(url: &Url, response: &Response<Incoming>) -> Option<Url> {
     matches!(next.scheme(), "http" | "https").then_some(next)
 }
 
-fn pieces(body: Incoming) -> impl Stream<Item = Result<Bytes, HttpError>> + Send {
-    stream::try_unfold(body.into_data_stream(), |mut body| async move {
-        match timeout(SILENCE, body.next()).await {
-            Ok(Some(Ok(bytes))) => Ok(Some((bytes, body))),
-            Ok(Some(Err(error))) => Err(HttpError::Body(error)),
-            Ok(None) => Ok(None),
-            Err(_) => Err(HttpError::Silent),
-        }
-    })
+/// Where a part of a file begins: `bytes 100-199/200`.
+fn begins_at(response: &Response<Incoming>) -> Option<u64> {
+    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    let (begin, _) = range.strip_prefix("bytes ")?.split_once('-')?;
+    begin.parse().ok()
 }
 
-fn failed(url: &Url, source: HttpError) -> TransferError {
-    TransferError::Http {
-        url: url.to_string(),
-        source,
+/// A URL without the password that may be in it.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    if url.password().is_some() {
+        // It can only fail for URLs that cannot have one.
+        let _ = url.set_password(None);
     }
+    url.to_string()
 }

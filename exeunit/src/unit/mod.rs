@@ -164,7 +164,7 @@ impl ExeUnit {
     ) -> Result<Self, ExeUnitError> {
         let signals = Signals::listen().map_err(ExeUnitError::Tokio)?;
         let bus = Bus::connect(&settings.gsb_url, "exe-unit").await?;
-        let transfers = Transfers::new(bus.clone());
+        let transfers = Transfers::new(bus.clone(), storage_bytes(&agreement));
         let images = Images::new(settings.cache_dir.clone(), transfers.clone());
         let runtime = runtime::choose(command_line, settings, &agreement, images)?;
         let executor = Executor::new(runtime, transfers);
@@ -264,8 +264,11 @@ impl ExeUnit {
 
 /// What the events of scripts may take of the disk, in bytes.
 fn spool_bytes(agreement: &Agreement) -> u64 {
-    let storage = agreement.storage_bytes.unwrap_or(STORAGE);
-    (storage / SPOOL_PART).max(LEAST_SPOOL)
+    (storage_bytes(agreement) / SPOOL_PART).max(LEAST_SPOOL)
+}
+
+fn storage_bytes(agreement: &Agreement) -> u64 {
+    agreement.storage_bytes.unwrap_or(STORAGE)
 }
 
 /// Waits until a sandbox has ended that was not stopped.

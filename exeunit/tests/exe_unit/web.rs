@@ -1,4 +1,4 @@
-//! A web server that gives one file, and takes others.
+//! A web server that gives files and takes others, with the faults that web servers have.
 
 use std::{
     collections::BTreeMap,
@@ -10,24 +10,34 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-/// A web server on loopback. What is not there is 404; `/forbidden` takes nothing, and `/moved/x` sends on to `/x`.
+/// A web server on loopback. What is not there is 404; `/forbidden` takes nothing, `/moved/x` sends on to `/x`,
+/// `/busy…` says at first that it is, `/cut…` breaks off in the middle at first, and `/whole…` too, which knows no ranges.
 pub(crate) struct Web {
     port: u16,
-    files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    files: BTreeMap<String, Vec<u8>>,
+    /// How often each path was asked for.
+    asked: BTreeMap<String, usize>,
+    /// The heads of all requests.
+    heads: Vec<String>,
 }
 
 impl Web {
     pub(crate) async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let files = Arc::new(Mutex::new(BTreeMap::new()));
-        let shared = files.clone();
+        let shelf = Arc::new(Mutex::new(Shelf::default()));
+        let shared = shelf.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, shared.clone()));
             }
         });
-        Self { port, files }
+        Self { port, shelf }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -35,18 +45,48 @@ impl Web {
     }
 
     pub(crate) fn publish(&self, path: &str, content: &[u8]) -> String {
-        let mut files = self.files.lock().expect("no test panics with the lock");
-        files.insert(path.to_owned(), content.to_vec());
+        self.lock().files.insert(path.to_owned(), content.to_vec());
         self.url(path)
     }
 
     pub(crate) fn file(&self, path: &str) -> Option<Vec<u8>> {
-        let files = self.files.lock().expect("no test panics with the lock");
-        files.get(path).cloned()
+        self.lock().files.get(path).cloned()
+    }
+
+    /// The heads of all requests for a path, in small letters.
+    pub(crate) fn requests(&self, path: &str) -> Vec<String> {
+        let shelf = self.lock();
+        let heads = shelf.heads.iter();
+        let heads = heads.filter(|head| head.split_whitespace().nth(1) == Some(path));
+        heads.map(|head| head.to_lowercase()).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shelf> {
+        self.shelf.lock().expect("no test panics with the lock")
     }
 }
 
-async fn serve(stream: TcpStream, files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>) {
+/// What is answered.
+struct Answer {
+    status: &'static str,
+    headers: String,
+    body: Vec<u8>,
+    /// How much of the body is sent before the connection breaks.
+    sent: usize,
+}
+
+impl Answer {
+    fn new(status: &'static str, body: Vec<u8>) -> Self {
+        Self {
+            status,
+            headers: String::new(),
+            sent: body.len(),
+            body,
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, shelf: Arc<Mutex<Shelf>>) {
     let mut stream = BufReader::new(stream);
     let head = read_head(&mut stream).await;
     let mut words = head.split_whitespace();
@@ -54,35 +94,72 @@ async fn serve(stream: TcpStream, files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>) 
         words.next().expect("a method"),
         words.next().expect("a path"),
     );
-    let (status, body) = match method {
-        "GET" if path.starts_with("/moved/") => ("302 Found", Vec::new()),
-        "GET" => match files
-            .lock()
-            .expect("no test panics with the lock")
-            .get(path)
-        {
-            Some(file) => ("200 OK", file.clone()),
-            None => ("404 Not Found", b"<html>no such page</html>".to_vec()),
-        },
-        _ => {
-            let body = read_chunked(&mut stream).await;
-            match path {
-                "/forbidden" => ("403 Forbidden", Vec::new()),
-                path => {
-                    let mut files = files.lock().expect("no test panics with the lock");
-                    files.insert(path.to_owned(), body);
-                    ("201 Created", Vec::new())
-                }
+    let body = match method {
+        "GET" => Vec::new(),
+        _ => read_chunked(&mut stream).await,
+    };
+    let answer = {
+        let mut shelf = shelf.lock().expect("no test panics with the lock");
+        shelf.heads.push(head.clone());
+        let asked = shelf.asked.entry(path.to_owned()).or_default();
+        *asked += 1;
+        let asked = *asked;
+        match method {
+            _ if path.starts_with("/busy") && asked < 3 => {
+                Answer::new("503 Service Unavailable", Vec::new())
+            }
+            "GET" => give(&shelf.files, &head, path, asked),
+            _ if path == "/forbidden" => Answer::new("403 Forbidden", Vec::new()),
+            _ => {
+                shelf.files.insert(path.to_owned(), body);
+                Answer::new("201 Created", Vec::new())
             }
         }
     };
-    let location = path.strip_prefix("/moved").unwrap_or(path);
     let head = format!(
-        "HTTP/1.1 {status}\r\nlocation: {location}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
+        "HTTP/1.1 {}\r\n{}content-length: {}\r\nconnection: close\r\n\r\n",
+        answer.status,
+        answer.headers,
+        answer.body.len()
     );
     // A client that has read enough has gone.
-    let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+    let _ = stream
+        .write_all(&[head.as_bytes(), &answer.body[..answer.sent]].concat())
+        .await;
+}
+
+fn give(files: &BTreeMap<String, Vec<u8>>, head: &str, path: &str, asked: usize) -> Answer {
+    if let Some(location) = path.strip_prefix("/moved") {
+        let mut answer = Answer::new("302 Found", Vec::new());
+        answer.headers = format!("location: {location}\r\n");
+        return answer;
+    }
+    let Some(file) = files.get(path) else {
+        return Answer::new("404 Not Found", b"<html>no such page</html>".to_vec());
+    };
+    let mut answer = Answer::new("200 OK", file.clone());
+    answer.headers = "etag: \"one\"\r\n".to_owned();
+    let head = head.to_lowercase();
+    let range = head
+        .lines()
+        .find_map(|line| line.strip_prefix("range: bytes="));
+    if let (Some(range), true) = (range, path.starts_with("/cut")) {
+        let begin: usize = range.trim_end_matches('-').parse().expect("a number");
+        answer = Answer::new("206 Partial Content", file[begin..].to_vec());
+        answer.headers = format!(
+            "content-range: bytes {begin}-{}/{}\r\n",
+            file.len() - 1,
+            file.len()
+        );
+    }
+    let is_cut = path.starts_with("/cut") || path.starts_with("/whole");
+    if is_cut && asked < 3 {
+        answer.sent = answer.body.len() / 2;
+    }
+    if path.starts_with("/cut/always") {
+        answer.sent = answer.body.len() / 2;
+    }
+    answer
 }
 
 async fn read_head(stream: &mut BufReader<TcpStream>) -> String {

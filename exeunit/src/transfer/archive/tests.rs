@@ -1,0 +1,489 @@
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{PermissionsExt, symlink},
+};
+
+use futures::TryStreamExt;
+use serde_json::json;
+
+use super::*;
+use crate::{script::FileSet, transfer::Digest};
+
+const FORMATS: [ArchiveFormat; 6] = [
+    ArchiveFormat::Tar,
+    ArchiveFormat::TarGz,
+    ArchiveFormat::TarBz2,
+    ArchiveFormat::TarXz,
+    ArchiveFormat::Zip,
+    ArchiveFormat::ZipStored,
+];
+
+fn open(folder: &Path) -> OwnedFd {
+    fs::File::open(folder).expect("a folder").into()
+}
+
+/// A folder with files of several kinds.
+fn tree() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |path: &str| folder.path().join(path);
+    fs::create_dir_all(at("sub/deep/down")).expect("a folder");
+    fs::create_dir(at("empty")).expect("a folder");
+    let large: Vec<u8> = (0..300_000u32)
+        .map(|number| (number.wrapping_mul(number) >> 7) as u8)
+        .collect();
+    fs::write(at("large"), large).expect("a file");
+    fs::write(at("nothing"), "").expect("a file");
+    fs::write(at("sub/text.txt"), "text").expect("a file");
+    fs::write(at("sub/deep/grün 😀"), "grün").expect("a file");
+    fs::write(at(&format!("sub/deep/down/{}", "long".repeat(40))), "long").expect("a file");
+    fs::write(at("program"), "#!/bin/sh").expect("a file");
+    fs::set_permissions(at("program"), fs::Permissions::from_mode(0o755)).expect("a mode");
+    symlink("sub/text.txt", at("link")).expect("a link");
+    symlink("../large", at("sub/up")).expect("a link");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), mode).expect("a pipe");
+    folder
+}
+
+/// Everything below a folder: its path and what it is.
+fn listing(folder: &Path) -> Vec<String> {
+    fn list(folder: &Path, below: &Path, lines: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let (path, name) = (entry.path(), below.join(entry.file_name()));
+            let metadata = fs::symlink_metadata(&path).expect("it is there");
+            let kind = if metadata.is_dir() {
+                list(&path, &name, lines);
+                "folder".to_owned()
+            } else if metadata.is_symlink() {
+                format!(
+                    "link to {}",
+                    fs::read_link(&path).expect("a link").display()
+                )
+            } else if metadata.is_file() {
+                let hash = gvmi::Hash::of_file(&path).expect("a file");
+                format!("{:o} {hash}", metadata.permissions().mode() & 0o777)
+            } else {
+                continue;
+            };
+            lines.push(format!("{}: {kind}", name.display()));
+        }
+    }
+    let mut lines = Vec::new();
+    list(folder, Path::new(""), &mut lines);
+    lines.sort();
+    lines
+}
+
+async fn packed(
+    folder: &Path,
+    format: ArchiveFormat,
+    depth: Option<usize>,
+    selection: Selection,
+) -> Vec<u8> {
+    let pieces: Vec<Bytes> = pack(open(folder), format, depth, selection)
+        .try_collect()
+        .await
+        .expect("it is packed");
+    pieces.concat()
+}
+
+fn download(bytes: Vec<u8>, digest: Option<Digest>) -> Download {
+    let pieces: Vec<_> = bytes
+        .chunks(10_000)
+        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+        .collect();
+    Download {
+        bytes: Box::pin(futures::stream::iter(pieces)),
+        check: digest.map(|digest| {
+            let hasher = digest.hasher();
+            (digest, hasher)
+        }),
+        travelled: Default::default(),
+    }
+}
+
+async fn unpacked(
+    bytes: Vec<u8>,
+    format: ArchiveFormat,
+    bounds: Bounds,
+) -> (tempfile::TempDir, Result<(), String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("target");
+    fs::create_dir(&target).expect("a folder");
+    fs::write(folder.path().join("secret"), "secret").expect("a file");
+    let all = Selection::default();
+    let archive = download(bytes, None);
+    let result = unpack(archive, format, open(&target), all, bounds, folder.path()).await;
+    let result = result.map_err(|error| crate::cause::in_one_line(&error));
+    let secret = fs::read(folder.path().join("secret")).expect("it is there");
+    assert_eq!(secret, b"secret");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
+    (folder, result)
+}
+
+const ENOUGH: Bounds = Bounds {
+    entries: 1000,
+    bytes: 1 << 30,
+    ratio: 200,
+};
+
+#[tokio::test]
+async fn what_is_packed_is_unpacked_as_it_was() {
+    let tree = tree();
+    for format in FORMATS {
+        let bytes = packed(tree.path(), format, None, Selection::default()).await;
+        let again = packed(tree.path(), format, None, Selection::default()).await;
+        assert!(bytes == again, "{format:?}");
+        let (folder, result) = unpacked(bytes, format, ENOUGH).await;
+        assert_eq!(result, Ok(()), "{format:?}");
+        let found = listing(&folder.path().join("target"));
+        assert_eq!(found, listing(tree.path()), "{format:?}");
+    }
+}
+
+#[tokio::test]
+async fn programs_of_this_machine_understand_what_is_packed() {
+    let tree = tree();
+    let bytes = packed(
+        tree.path(),
+        ArchiveFormat::TarGz,
+        None,
+        Selection::default(),
+    )
+    .await;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), bytes).expect("a file");
+    let target = tempfile::tempdir().expect("a folder");
+    let tar = std::process::Command::new("tar")
+        .args(["-x", "-z", "--no-same-owner", "-f"])
+        .arg(file.path())
+        .arg("-C")
+        .arg(target.path())
+        .status();
+    assert!(tar.expect("tar").success());
+    assert_eq!(listing(target.path()), listing(tree.path()));
+}
+
+#[tokio::test]
+async fn depth_and_fileset_choose() {
+    let tree = tree();
+    let names = |folder: &Path| -> Vec<String> {
+        let name = |line: String| line.split(": ").next().map(str::to_owned);
+        let mut names: Vec<_> = listing(folder).into_iter().filter_map(name).collect();
+        names.sort();
+        names
+    };
+    let set = |set| -> Selection {
+        let set: FileSet = serde_json::from_value(set).expect("a file set");
+        Selection::of(Some(&set)).expect("patterns")
+    };
+    let cases = [
+        (
+            Some(0),
+            Selection::default(),
+            vec!["empty", "large", "link", "nothing", "program", "sub"],
+        ),
+        (Some(1), set(json!("**/*.txt")), vec!["sub", "sub/text.txt"]),
+        (
+            None,
+            set(json!({"includes": "sub/**", "excludes": ["sub/deep/**"]})),
+            vec!["sub", "sub/text.txt", "sub/up"],
+        ),
+        (Some(0), set(json!("sub/*")), vec![]),
+    ];
+    for (depth, selection, expected) in cases {
+        for format in [ArchiveFormat::Tar, ArchiveFormat::Zip] {
+            let bytes = packed(tree.path(), format, depth, selection.clone()).await;
+            let (folder, result) = unpacked(bytes, format, ENOUGH).await;
+            assert_eq!(result, Ok(()));
+            assert_eq!(names(&folder.path().join("target")), expected, "{format:?}");
+        }
+    }
+    // The same choice when it is unpacked.
+    let bytes = packed(
+        tree.path(),
+        ArchiveFormat::TarXz,
+        None,
+        Selection::default(),
+    )
+    .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (archive, target) = (download(bytes, None), open(folder.path()));
+    let selection = set(json!("*"));
+    unpack(
+        archive,
+        ArchiveFormat::TarXz,
+        target,
+        selection,
+        ENOUGH,
+        folder.path(),
+    )
+    .await
+    .expect("it is unpacked");
+    assert_eq!(
+        names(folder.path()),
+        ["large", "link", "nothing", "program"]
+    );
+}
+
+/// A tape archive with a good file, one entry of any kind, and a file after it.
+fn tar_with(kind: tar::EntryType, path: &[u8], link: &[u8]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |kind, path: &[u8], link: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        let raw = header.as_gnu_mut().expect("it is");
+        raw.name[..path.len()].copy_from_slice(path);
+        raw.linkname[..link.len()].copy_from_slice(link);
+        header.set_entry_type(kind);
+        header.set_mode(0o4755);
+        header.set_size(0);
+        header.set_cksum();
+        builder.append(&header, &[][..]).expect("it is appended");
+    };
+    add(tar::EntryType::Regular, b"good", b"");
+    add(kind, path, link);
+    add(tar::EntryType::Regular, b"after", b"");
+    builder.into_inner().expect("it is written")
+}
+
+#[tokio::test]
+async fn what_would_leave_the_folder_is_refused() {
+    use tar::EntryType as Type;
+    let cases: [(Type, &[u8], &[u8], &str); 16] = [
+        (Type::Regular, b"../secret", b"", "its path has `..`"),
+        (Type::Regular, b"a/../../secret", b"", "its path has `..`"),
+        (Type::Regular, b"/etc/harm", b"", "its path is absolute"),
+        (Type::Regular, b"//harm", b"", "its path is absolute"),
+        (Type::Directory, b"../folder", b"", "its path has `..`"),
+        (Type::Regular, b".", b"", "it has no name"),
+        (
+            Type::Symlink,
+            b"link",
+            b"/etc/passwd",
+            "it is an absolute link",
+        ),
+        (
+            Type::Symlink,
+            b"link",
+            b"../secret",
+            "it is a link that leads out",
+        ),
+        (
+            Type::Symlink,
+            b"a/link",
+            b"../../secret",
+            "it is a link that leads out",
+        ),
+        (
+            Type::Symlink,
+            b"a/link",
+            b"b/../../../secret",
+            "it is a link that leads out",
+        ),
+        (Type::Link, b"link", b"../secret", "it is a hard link"),
+        (Type::Link, b"link", b"good", "it is a hard link"),
+        (Type::Char, b"null", b"", "it is a device"),
+        (Type::Block, b"disk", b"", "it is a device"),
+        (Type::Fifo, b"pipe", b"", "it is a pipe"),
+        (Type::new(b'9'), b"what", b"", "it is of an unknown kind"),
+    ];
+    for (kind, path, link, reason) in cases {
+        let bytes = tar_with(kind, path, link);
+        let (folder, result) = unpacked(bytes, ArchiveFormat::Tar, ENOUGH).await;
+        let error = result.expect_err("it is refused");
+        assert!(error.contains(reason), "{error}");
+        assert_eq!(listing(&folder.path().join("target")).len(), 1, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_is_there_already_leads_nowhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("target");
+    fs::create_dir(&target).expect("a folder");
+    fs::create_dir(folder.path().join("outside")).expect("a folder");
+    symlink("../outside", target.join("door")).expect("a link");
+    symlink(folder.path().join("outside"), target.join("gate")).expect("a link");
+    symlink("../outside/file", target.join("file")).expect("a link");
+    for path in ["door/harm", "gate/harm", "gate/deep/harm"] {
+        let bytes = tar_with(tar::EntryType::Regular, path.as_bytes(), b"");
+        let archive = download(bytes, None);
+        let all = Selection::default();
+        let result = unpack(
+            archive,
+            ArchiveFormat::Tar,
+            open(&target),
+            all,
+            ENOUGH,
+            folder.path(),
+        );
+        let error = result.await.expect_err("it is refused").to_string();
+        assert!(error.contains("a link on the way leads out"), "{error}");
+    }
+    // A file takes the place of a link, and is not written through it.
+    let bytes = tar_with(tar::EntryType::Regular, b"file", b"");
+    let (archive, all) = (download(bytes, None), Selection::default());
+    unpack(
+        archive,
+        ArchiveFormat::Tar,
+        open(&target),
+        all,
+        ENOUGH,
+        folder.path(),
+    )
+    .await
+    .expect("it is unpacked");
+    assert!(
+        fs::symlink_metadata(target.join("file"))
+            .expect("a file")
+            .is_file()
+    );
+    let mode = fs::metadata(target.join("file"))
+        .expect("a file")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o755, "no set-user-id bit");
+    assert_eq!(
+        fs::read_dir(folder.path().join("outside"))
+            .expect("a folder")
+            .count(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn zips_are_no_way_out_either() {
+    let options = zip::write::SimpleFileOptions::default();
+    for (name, link, reason) in [
+        ("../secret", None, "its path has `..`"),
+        ("/etc/harm", None, "its path is absolute"),
+        ("a/../../secret", None, "its path has `..`"),
+        ("link", Some("../secret"), "it is a link that leads out"),
+        ("link", Some("/etc/passwd"), "it is an absolute link"),
+    ] {
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        match link {
+            Some(target) => zip.add_symlink(name, target, options).expect("it is added"),
+            None => zip.start_file(name, options).expect("it is added"),
+        }
+        let bytes = zip.finish().expect("it is written").into_inner();
+        let (folder, result) = unpacked(bytes, ArchiveFormat::Zip, ENOUGH).await;
+        let error = result.expect_err(name);
+        assert!(error.contains(reason), "{error}");
+        assert!(listing(&folder.path().join("target")).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn bombs_do_not_go_off() {
+    let zeros = |size: u64| {
+        let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(
+            Vec::new(),
+            flate2::Compression::best(),
+        ));
+        let mut header = tar::Header::new_gnu();
+        header.set_size(size);
+        header.set_mode(0o644);
+        builder
+            .append_data(&mut header, "zeros", io::Read::take(io::repeat(0), size))
+            .expect("it is packed");
+        builder
+            .into_inner()
+            .and_then(|gz| gz.finish())
+            .expect("it is written")
+    };
+    let (_, result) = unpacked(zeros(200 << 20), ArchiveFormat::TarGz, ENOUGH).await;
+    assert_eq!(
+        result,
+        Err("the archive is refused: it has more than 200 times its own size in it".to_owned())
+    );
+    let few = Bounds {
+        bytes: 1 << 20,
+        ..ENOUGH
+    };
+    let (folder, result) = unpacked(zeros(2 << 20), ArchiveFormat::TarGz, few).await;
+    assert_eq!(
+        result,
+        Err("the archive is refused: it has more than 1048576 bytes".to_owned())
+    );
+    assert!(listing(&folder.path().join("target")).is_empty());
+
+    let few = Bounds {
+        entries: 2,
+        ..ENOUGH
+    };
+    let many = tar_with(tar::EntryType::Regular, b"third", b"");
+    let (_, result) = unpacked(many, ArchiveFormat::Tar, few).await;
+    let too_many = "the archive is refused: it has more than 2 entries".to_owned();
+    assert_eq!(result, Err(too_many.clone()));
+    let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    for name in ["a", "b", "c"] {
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file(name, options).expect("it is added");
+        zip.write_all(b"content").expect("it is written");
+    }
+    let bytes = zip.finish().expect("it is written").into_inner();
+    let (_, result) = unpacked(bytes, ArchiveFormat::Zip, few).await;
+    assert_eq!(result, Err(too_many));
+
+    // A name of many megabytes.
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(8 << 20);
+    header.set_cksum();
+    let mut bytes = header.as_bytes().to_vec();
+    bytes.resize(bytes.len() + (8 << 20), b'x');
+    let (_, result) = unpacked(bytes, ArchiveFormat::Tar, ENOUGH).await;
+    assert!(
+        result
+            .expect_err("no name is so long")
+            .contains("a name in it is too long")
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_archive_says_so() {
+    let tree = tree();
+    for format in FORMATS {
+        let bytes = packed(tree.path(), format, None, Selection::default()).await;
+        for damaged in [
+            b"no archive at all".repeat(100),
+            bytes[..bytes.len() / 2].to_vec(),
+        ] {
+            let (folder, result) = unpacked(damaged, format, ENOUGH).await;
+            let error = result.expect_err("it is damaged");
+            assert!(
+                error.contains("the archive is damaged"),
+                "{format:?}: {error}"
+            );
+            let left = listing(&folder.path().join("target"));
+            assert!(
+                left.iter().all(|line| !line.contains("partial")),
+                "{left:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_unpacked_before_the_hash_is_right() {
+    let tree = tree();
+    let bytes = packed(tree.path(), ArchiveFormat::Tar, None, Selection::default()).await;
+    let digest = Digest::parse(&"00".repeat(32));
+    let folder = tempfile::tempdir().expect("a folder");
+    let (archive, all) = (download(bytes, digest), Selection::default());
+    let target = open(folder.path());
+    let result = unpack(
+        archive,
+        ArchiveFormat::Tar,
+        target,
+        all,
+        ENOUGH,
+        folder.path(),
+    )
+    .await;
+    let error = result.expect_err("the hash is wrong").to_string();
+    assert!(error.contains("and should be 0000"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
