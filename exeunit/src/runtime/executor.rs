@@ -152,10 +152,12 @@ impl Executor {
     }
     async fn transfer(&self, transfer: &Transfer, output: &Outlet<'_>) -> Result<(), Failure> {
         let volumes = self.runtime.volumes().ok_or_else(out_of_order)?;
+        self.runtime.before_transfer(&transfer.from).await?;
         let copying = self.transfers.copy(transfer, volumes);
         let travelled = self.transfers.travelled();
         let copied = tell_of(copying, travelled, transfer.progress, output).await;
-        copied.map_err(|error| Failure::of(&error))
+        copied.map_err(|error| Failure::of(&error))?;
+        self.runtime.after_transfer(&transfer.to).await
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use super::{
@@ -19,7 +20,7 @@ use crate::{
     image::{Image, Images},
     sandbox::{Command, Monitor, Process, RunError, SandboxGone},
     script::Deployment,
-    transfer::Volumes,
+    transfer::{Volume, Volumes},
     vm::{self, Machine, MachineConfig, Parts, create_disk},
 };
 
@@ -73,6 +74,26 @@ impl MachineRuntime {
     }
 }
 
+impl MachineRuntime {
+    /// The volume that a URL is in, and the path in it; none if it is elsewhere.
+    fn place(&self, url: &str) -> Option<(&Volume, String)> {
+        let path = match url.strip_prefix("container:") {
+            Some(path) => path,
+            None if url.starts_with('/') => url,
+            None => return None,
+        };
+        let path = percent_decode_str(path).decode_utf8_lossy();
+        let path = format!("/{}", path.trim_start_matches('/'));
+        let below = |volume: &Volume| {
+            let rest = path.strip_prefix(volume.path.trim_end_matches('/'))?;
+            (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/').to_owned())
+        };
+        let volumes = self.deployed.as_ref()?.volumes.0.iter();
+        let places = volumes.filter_map(|volume| Some((volume, below(volume)?)));
+        places.max_by_key(|(volume, _)| volume.path.len())
+    }
+}
+
 /// Boots a machine over a deployment whose image is a file.
 pub(crate) async fn boot(
     config: &MachineRuntimeConfig,
@@ -88,7 +109,8 @@ pub(crate) async fn boot(
     let scratch = match config.storage_bytes {
         Some(bytes) => {
             let path = config.work.join(SCRATCH);
-            let created = create_disk(&path, bytes.max(LEAST_DISK)).await;
+            // Logs, and files on their way, take the rest of what was agreed on.
+            let created = create_disk(&path, (bytes - bytes / 16).max(LEAST_DISK)).await;
             created.map_err(|error| failed(&error))?;
             Some(path)
         }
@@ -175,6 +197,26 @@ impl Runtime for MachineRuntime {
 
     fn volumes(&self) -> Option<&Volumes> {
         self.deployed.as_ref().map(|deployed| &deployed.volumes)
+    }
+
+    async fn before_transfer(&self, from: &str) -> Result<(), Failure> {
+        let (Some((volume, path)), Some(machine)) = (self.place(from), &self.machine) else {
+            return Ok(());
+        };
+        let most = self
+            .config
+            .storage_bytes
+            .unwrap_or(self.config.memory_bytes);
+        let got = machine.get(&volume.path, &path, &volume.folder, most).await;
+        got.map_err(|error| Failure::of(&error))
+    }
+
+    async fn after_transfer(&self, to: &str) -> Result<(), Failure> {
+        let (Some((volume, _)), Some(machine)) = (self.place(to), &self.machine) else {
+            return Ok(());
+        };
+        let put = machine.put(&volume.folder, &volume.path).await;
+        put.map_err(|error| Failure::of(&error))
     }
 
     fn monitor(&self) -> watch::Receiver<Option<Monitor>> {

@@ -80,6 +80,16 @@ pub(crate) trait Runtime: fmt::Debug + Send + Sync {
     /// The folders that files are transferred into and out of; none before `deploy`.
     fn volumes(&self) -> Option<&Volumes>;
 
+    /// Brings what is at a URL into its volume's folder, if that is not where it is in any case.
+    async fn before_transfer(&self, _from: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Brings what was transferred to a URL to where programs see it, if that is not its volume's folder.
+    async fn after_transfer(&self, _to: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Follows what can be measured: the sandbox or machine that runs at this moment.
     fn monitor(&self) -> watch::Receiver<Option<Monitor>>;
 

@@ -108,6 +108,7 @@ impl Command {
             env: self.env,
             working_dir: self.working_dir,
             window: WINDOW,
+            is_task: false,
         }
     }
 }

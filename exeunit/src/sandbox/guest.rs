@@ -29,6 +29,7 @@ use rustix::{
 
 use super::{
     agent::{self, Link},
+    files::{self, Task},
     mounts::{MountError, Step},
     netlink::Netlink,
     wire::{Boot, Report, Request, Unable},
@@ -44,6 +45,10 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// What a program does that is started as process 1 of a virtual machine: the code that it exits with.
 pub(crate) fn main() -> u8 {
+    let name = std::env::args().next().unwrap_or_default();
+    if let Some(task) = Task::parse(&name) {
+        return files::main(task);
+    }
     if !getpid().is_init() {
         eprintln!("this is the first program of a virtual machine, and of no use elsewhere");
         return 1;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use futures::{SinkExt, StreamExt};
+use prost::bytes::Bytes;
 use tokio::{
     net::UnixStream,
     sync::{mpsc, oneshot},
 };
 use tokio_util::codec::Framed;
 
-use super::wire::{HostFrames, Measure, Measured, Refused, Report, Request, Run, ToAgent};
+use super::wire::{HostFrames, Measure, Measured, Refused, Report, Request, Run, Store, ToAgent};
 
 pub(crate) type Connection = Framed<UnixStream, HostFrames>;
 
@@ -28,6 +29,8 @@ pub(crate) enum Order {
     Tell(Request),
     /// Ask for what is used. Unanswered if the sandbox has ended.
     Measure(oneshot::Sender<Measured>),
+    /// Keep a piece of an archive. Answered with the reason if that cannot be; unanswered if the sandbox has ended.
+    Store(Bytes, oneshot::Sender<Option<String>>),
     /// Hang up, which ends the sandbox.
     Stop,
 }
@@ -60,6 +63,7 @@ struct Desk {
     starting: BTreeMap<u64, oneshot::Sender<Result<(), Refused>>>,
     running: BTreeMap<u64, mpsc::UnboundedSender<Report>>,
     measuring: VecDeque<oneshot::Sender<Measured>>,
+    storing: VecDeque<oneshot::Sender<Option<String>>>,
 }
 
 impl Desk {
@@ -79,6 +83,10 @@ impl Desk {
             Order::Measure(measured) => {
                 self.measuring.push_back(measured);
                 Some(Request::Measure(Measure {}))
+            }
+            Order::Store(bytes, stored) => {
+                self.storing.push_back(stored);
+                Some(Request::Store(Store { bytes }))
             }
             Order::Stop => None,
         }
@@ -106,6 +114,11 @@ impl Desk {
             Report::Ended(ended) => {
                 if let Some(reports) = self.running.remove(&ended.id) {
                     let _ = reports.send(Report::Ended(ended));
+                }
+            }
+            Report::Stored(stored) => {
+                if let Some(waiting) = self.storing.pop_front() {
+                    let _ = waiting.send(stored.reason);
                 }
             }
             Report::Measured(measured) => {

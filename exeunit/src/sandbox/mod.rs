@@ -50,6 +50,7 @@ mod agent;
 mod build;
 mod config;
 mod error;
+mod files;
 mod group;
 mod guest;
 mod host;
@@ -83,6 +84,7 @@ use tokio_util::codec::Framed;
 
 pub(crate) use self::{
     agent::main as agent_main,
+    files::{Task, pack},
     guest::main as guest_main,
     host::{Connection, Order},
     launch::close_inherited,
@@ -251,6 +253,8 @@ pub struct Monitor {
     counters: watch::Receiver<Counters>,
     /// The process that everything is in, if the agent's own account is not what counts.
     process: Option<rustix::process::Pid>,
+    /// The most memory that is its programs'; what it takes beyond is its own.
+    most_memory: u64,
 }
 
 impl Monitor {
@@ -262,12 +266,21 @@ impl Monitor {
             orders,
             counters,
             process: None,
+            most_memory: u64::MAX,
         }
     }
 
-    /// One that measures a process of this system and all below it.
-    pub(crate) fn of_process(self, process: Option<rustix::process::Pid>) -> Self {
-        Self { process, ..self }
+    /// One that measures a process of this system and all below it, which is a machine with so much memory.
+    pub(crate) fn of_machine(
+        self,
+        process: Option<rustix::process::Pid>,
+        most_memory: u64,
+    ) -> Self {
+        Self {
+            process,
+            most_memory,
+            ..self
+        }
     }
 
     /// What a runtime counts beyond what is [measured](Self::measure), by the counters' names; nothing of a sandbox.
@@ -289,7 +302,7 @@ impl Monitor {
         };
         Ok(Measurement {
             cpu: Duration::from_micros(measured.cpu_micros),
-            resident_bytes: measured.resident_bytes,
+            resident_bytes: measured.resident_bytes.min(self.most_memory),
             scratch_bytes: measured.scratch_bytes,
             peak_process_bytes: measured.peak_process_bytes,
         })

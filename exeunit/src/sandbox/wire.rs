@@ -15,6 +15,8 @@
 //!  Credit {id, bytes}        ─▶       widens it again as the host consumes
 //!  Signal | Release {id}     ─▶
 //!                            ◀─      Ended {id, …}      always the last word on a command
+//!  Store {…}                 ─▶       only to a virtual machine
+//!                            ◀─      Stored             in the order of the pieces
 //!  Measure                   ─▶
 //!                            ◀─      Measured           in the order of the questions
 //! ```
@@ -31,7 +33,7 @@ pub(crate) type AgentFrames = Frames<FromAgent, ToAgent>;
 /// A message of the host.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ToAgent {
-    #[prost(oneof = "Request", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Request", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub(crate) request: Option<Request>,
 }
 
@@ -51,6 +53,8 @@ pub(crate) enum Request {
     Measure(Measure),
     #[prost(message, tag = "7")]
     Boot(Boot),
+    #[prost(message, tag = "8")]
+    Store(Store),
 }
 
 /// What the sandbox is to be made of. Paths are the host's, as bytes.
@@ -110,6 +114,21 @@ pub(crate) struct Volume {
     pub(crate) path: String,
 }
 
+/// A piece of an archive, for the next task that unpacks one.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Store {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(crate) bytes: prost::bytes::Bytes,
+}
+
+/// A piece was stored, or all of it thrown away.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Stored {
+    /// Why it was not.
+    #[prost(string, optional, tag = "1")]
+    pub(crate) reason: Option<String>,
+}
+
 /// What a virtual machine is to make of its devices.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Boot {
@@ -144,6 +163,9 @@ pub(crate) struct Run {
     /// How many bytes of output the agent may send before it needs credit.
     #[prost(uint64, tag = "6")]
     pub(crate) window: u64,
+    /// Whether the program is the name of a task of the agent's own.
+    #[prost(bool, tag = "7")]
+    pub(crate) is_task: bool,
 }
 
 /// The host has consumed so many bytes of a command's output.
@@ -178,7 +200,7 @@ pub(crate) struct Measure {}
 /// A message of the agent.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct FromAgent {
-    #[prost(oneof = "Report", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Report", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub(crate) report: Option<Report>,
 }
 
@@ -198,6 +220,8 @@ pub(crate) enum Report {
     Ended(Ended),
     #[prost(message, tag = "7")]
     Measured(Measured),
+    #[prost(message, tag = "8")]
+    Stored(Stored),
 }
 
 /// The sandbox stands.

@@ -7,6 +7,7 @@
 
 mod accelerator;
 mod disk;
+mod exchange;
 mod initramfs;
 mod machine;
 mod parts;

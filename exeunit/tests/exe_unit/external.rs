@@ -244,7 +244,7 @@ async fn a_recorded_runtime_is_sent_the_recorded_bytes() {
             break;
         }
     }
-    assert!(unit.work().join("vol-work").is_dir());
+    assert!(unit.work().join("vol-work").is_dir(), "{}", unit.log());
 }
 
 #[tokio::test]

@@ -65,7 +65,8 @@ fn texts(results: &[(String, String)]) -> Vec<(&str, &str)> {
 #[tokio::test]
 async fn a_script_runs_behind_a_kernel_of_its_own() {
     let Some(folder) = parts() else { return };
-    let (mut unit, _files, _cache) = unit(&["-b", "vm", "--vm-folder", &folder]);
+    let (mut unit, files, _cache) = unit(&["-b", "vm", "--vm-folder", &folder]);
+    let text = files.publish("text", vec![b'x'; 1_000_000]);
     let results = run(
         &unit,
         json!([
@@ -76,7 +77,12 @@ async fn a_script_runs_behind_a_kernel_of_its_own() {
             sh("echo word > pipe; while ! [ \"$(cat got)\" = \"word\ndone\" ]; do :; done; cat got"),
             sh("head -c 3000000 /dev/zero"),
             sh("echo x > /bin/new; cat /bin/new; ls /dev; cat /proc/self/status"),
-            sh("exit 7"),
+            {"transfer": {"from": text, "to": "container:/golem/in/deep/text"}},
+            sh("head -c 5 deep/text; cat deep/text deep/text > deep/twice; echo"),
+            {"transfer": {"from": "container:/golem/in/deep/twice", "to": Files::url("back")}},
+            {"transfer": {"from": "container:/golem/in/got", "to": "container:/golem/out/copy"}},
+            sh("cat ../out/copy"),
+            {"transfer": {"from": "container:/golem/in/none", "to": Files::url("none")}},
         ]),
     )
     .await;
@@ -88,10 +94,16 @@ async fn a_script_runs_behind_a_kernel_of_its_own() {
         (_, next),
         (_, zeros),
         (_, own),
+        _,
+        (_, head),
+        _,
+        _,
+        (_, copy),
         last,
     ] = &texts(&results)[..]
     else {
-        panic!("{results:?}");
+        let messages: Vec<_> = results.iter().map(|(message, _)| message).collect();
+        panic!("{messages:?}");
     };
     assert!(
         kernel.starts_with("guest\ngreen\noverlay / overlay"),
@@ -108,7 +120,9 @@ async fn a_script_runs_behind_a_kernel_of_its_own() {
         own.contains("NoNewPrivs:\t1") && own.contains("Seccomp:\t2"),
         "{own}"
     );
-    assert_eq!(last.0, "ExeScript command exited with code 7");
+    assert_eq!((*head, *copy), ("xxxxx\n", "word\ndone\n"));
+    assert_eq!(files.taken("back"), Some(vec![b'x'; 2_000_000]));
+    assert!(last.0.contains("/golem/in/none"), "{last:?}");
 
     // What it uses is measured from outside.
     while let Some(usage) = unit.node.usage.recv().await {

@@ -259,6 +259,7 @@ impl Runtime for ExternalRuntime {
                     env: run.env,
                     working_dir: String::new(),
                     window: sandbox::WINDOW,
+                    is_task: false,
                 };
                 sandbox::run_by(&service.orders, run).await
             }

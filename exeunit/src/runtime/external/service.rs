@@ -136,6 +136,8 @@ impl Desk {
                         self.ledger.run(run, reports, started)
                     }
                     Some(Order::Tell(request)) => self.ledger.tell(request),
+                    // Nobody has files for what has folders. Unanswered, it is refused.
+                    Some(Order::Store(..)) => None,
                     Some(Order::Measure(measured)) => {
                         self.measure(measured);
                         None

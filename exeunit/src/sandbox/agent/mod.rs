@@ -31,12 +31,13 @@ use rustix::{
 pub(super) use self::link::Link;
 use self::{command::Command, measure::Meter};
 use super::{
+    files::Received,
     launch::take_stdin,
     limits::Limits,
     mounts::{self, MountError},
     privilege::{self, Keep},
     seccomp,
-    wire::{Confinement, Ready, Refused, Report, Request, Run, Started, Unable},
+    wire::{Confinement, Ready, Refused, Report, Request, Run, Started, Stored, Unable},
 };
 use crate::cause::in_one_line;
 
@@ -162,6 +163,8 @@ struct Agent {
     confinement: Confinement,
     meter: Meter,
     commands: Vec<Command>,
+    /// Input of the next task.
+    received: Received,
     /// Pipes that outlive their commands because daemons hold them. They are emptied for as long as that is
     /// so: a daemon must neither block on a full pipe nor be killed by a closed one.
     daemons: Vec<OwnedFd>,
@@ -175,6 +178,7 @@ impl Agent {
             confinement: settled.confinement,
             meter: settled.meter,
             commands: Vec::new(),
+            received: Received::default(),
             daemons: Vec::new(),
         }
     }
@@ -254,14 +258,24 @@ impl Agent {
                     self.commands[at].release();
                 }
             }
+            Request::Store(store) => {
+                let stored = self.received.store(&store.bytes);
+                let reason = stored.err().map(|error| error.to_string());
+                self.link.send(Report::Stored(Stored { reason }));
+            }
             Request::Measure(_) => self.link.send(Report::Measured(self.meter.measure())),
         }
     }
 
     fn start(&mut self, run: &Run) {
         let id = run.id;
-        match spawn::spawn(run, &self.confinement).map(|child| Command::new(id, run.window, child))
-        {
+        // Without the input, a task has nothing to do, and says so.
+        let input = match run.is_task {
+            true => self.received.take().unwrap_or_default(),
+            false => None,
+        };
+        let spawned = spawn::spawn(run, input, &self.confinement);
+        match spawned.map(|child| Command::new(id, run.window, child)) {
             Ok(command) => {
                 self.commands.push(command);
                 self.link.send(Report::Started(Started { id }));

@@ -1,8 +1,10 @@
 //! How a command's process begins.
 
 use std::{
+    fs::File,
     io,
     os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -17,9 +19,17 @@ use crate::sandbox::{
     wire::{Confinement, Run},
 };
 
-/// Starts a command in a session of its own, its output in pipes that do not block.
-pub(super) fn spawn(run: &Run, confinement: &Confinement) -> Result<Child, Refusal> {
-    let program = find(run)?;
+/// Starts a command in a session of its own, with an input if there is one, its output in pipes that do not block.
+pub(super) fn spawn(
+    run: &Run,
+    input: Option<File>,
+    confinement: &Confinement,
+) -> Result<Child, Refusal> {
+    let program = match run.is_task {
+        // The agent's own, whose file has no path any more.
+        true => PathBuf::from("/proc/self/exe"),
+        false => find(run)?,
+    };
     let mut command = Command::new(&program);
     command
         .arg0(&run.program)
@@ -27,7 +37,7 @@ pub(super) fn spawn(run: &Run, confinement: &Confinement) -> Result<Child, Refus
         .env_clear()
         .envs(&run.env)
         .current_dir(&run.working_dir)
-        .stdin(Stdio::null())
+        .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let confinement = confinement.clone();
