@@ -2,7 +2,7 @@
 
 mod global;
 
-use crate::arena::{Arena, FlowId, LinkId, Place};
+use crate::arena::{FlowId, LinkId, Place};
 use crate::flow::Flow;
 use crate::model::Model;
 use crate::number::Number;
@@ -24,16 +24,25 @@ pub struct Traffic {
 /// The flows on one link.
 #[derive(Clone, Debug, Default)]
 pub struct LinkTraffic {
-    flows: Vec<(FlowId, usize)>,
+    flows: Vec<Entry>,
     demand: Number,
     changed: bool,
     uncounted: bool,
 }
 
+/// A flow on a link.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    flow: FlowId,
+    /// Which of the flow's links this one is.
+    at: u32,
+    share: Option<Number>,
+}
+
 impl LinkTraffic {
     /// The active flows, in the order in which they came.
     pub fn flows(&self) -> impl ExactSizeIterator<Item = FlowId> {
-        self.flows.iter().map(|(flow, _)| *flow)
+        self.flows.iter().map(|entry| entry.flow)
     }
 
     /// What it granted to those of its flows that are still active, in MB a step.
@@ -58,7 +67,11 @@ impl Traffic {
 
     pub(crate) fn begin(&mut self, place: FlowId, flow: &Flow) {
         for (at, link) in flow.route.links.iter().enumerate() {
-            self.links[link.index()].flows.push((place, at));
+            self.links[link.index()].flows.push(Entry {
+                flow: place,
+                at: at as u32,
+                share: None,
+            });
             self.change(*link);
         }
     }
@@ -66,7 +79,7 @@ impl Traffic {
     pub(crate) fn end(&mut self, place: FlowId, flow: &Flow) {
         for link in &flow.route.links {
             let flows = &mut self.links[link.index()].flows;
-            flows.retain(|(other, _)| *other != place);
+            flows.retain(|entry| entry.flow != place);
             self.change(*link);
         }
     }
@@ -92,6 +105,16 @@ impl Traffic {
         }
     }
 
+    /// Notes what a flow was granted otherwise than link by link.
+    fn note_share(&mut self, place: FlowId, flow: &Flow) {
+        for (link, share) in flow.route.links.iter().zip(&flow.shares) {
+            let flows = &mut self.links[link.index()].flows;
+            if let Some(entry) = flows.iter_mut().find(|entry| entry.flow == place) {
+                entry.share = *share;
+            }
+        }
+    }
+
     /// Finds the shares of all links that have changed.
     fn share_by_link(&mut self, model: &mut Model, scheduling: FlowScheduling, wanted: Wanted) {
         let mut demands = Vec::new();
@@ -102,8 +125,8 @@ impl Traffic {
                 continue;
             }
             demands.clear();
-            demands.extend((traffic.flows.iter()).map(|(flow, _)| match wanted {
-                Wanted::Remaining => model.flows[*flow].remaining,
+            demands.extend((traffic.flows.iter()).map(|entry| match wanted {
+                Wanted::Remaining => model.flows[entry.flow].remaining,
                 Wanted::Everything => Number::Float(f64::INFINITY),
             }));
             if demands.iter().all(|demand| demand.is_zero()) {
@@ -118,14 +141,15 @@ impl Traffic {
                     demands.fill(Number::Float(bandwidth.value() / count));
                 }
             }
-            for ((flow, at), share) in traffic.flows.iter().zip(&demands) {
-                model.flows[*flow].shares[*at] = Some(*share);
+            for (entry, share) in traffic.flows.iter_mut().zip(&demands) {
+                entry.share = Some(*share);
+                model.flows[entry.flow].shares[entry.at as usize] = Some(*share);
             }
         }
     }
 
     /// Sums up what links grant, where it can have changed.
-    pub(crate) fn count_demand(&mut self, flows: &Arena<FlowId, Flow>) {
+    pub(crate) fn count_demand(&mut self) {
         for link in std::mem::take(&mut self.uncounted) {
             let traffic = &mut self.links[link.index()];
             // What is granted changes once more when the shares of a changed link are found.
@@ -134,7 +158,7 @@ impl Traffic {
                 self.uncounted.push(link);
             }
             traffic.demand = (traffic.flows.iter())
-                .filter_map(|(flow, at)| flows[*flow].shares[*at])
+                .filter_map(|entry| entry.share)
                 .fold(Number::ZERO, |sum, share| sum + share);
         }
     }

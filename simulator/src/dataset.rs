@@ -213,6 +213,7 @@ impl Loading {
             .map(|(place, link)| (place, link.nodes));
         model.topology = Topology::new(model.switches.len(), ends);
         relations.trace_paths(model)?;
+        model.index_ids();
         Ok(self.model)
     }
 }

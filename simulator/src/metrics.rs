@@ -68,6 +68,8 @@ struct Table<F: Format, W> {
 struct Row {
     bytes: Vec<u8>,
     step_at: usize,
+    /// Where what changes most often begins.
+    end_at: usize,
 }
 
 impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W, O> {
@@ -126,10 +128,19 @@ impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W
                 table.rows.resize_with(index + 1, Row::default);
             }
             let row = &mut table.rows[index];
-            let stale = |recorded| changed(model, class, index) > recorded;
-            if row.bytes.is_empty() || self.recorded.is_none_or(stale) {
-                row.step_at = rows::write(model, class, index, &mut self.encoder);
-                self.encoder.swap(&mut row.bytes);
+            let changed = changed(model, class, index);
+            let since = |changed| self.recorded.is_none_or(|recorded| changed > recorded);
+            if row.bytes.is_empty() || since(rows::begin_changed(model, class, index, changed)) {
+                row.bytes.clear();
+                row.step_at = rows::begin(model, class, index, &mut self.encoder);
+                row.end_at = self.encoder.len();
+                rows::end(model, class, index, &mut self.encoder);
+                self.encoder.append_to(&mut row.bytes);
+            } else if since(changed) {
+                row.bytes.truncate(row.end_at);
+                self.encoder.resume();
+                rows::end(model, class, index, &mut self.encoder);
+                self.encoder.append_to(&mut row.bytes);
             }
             let (before, after) = row.bytes.split_at(row.step_at);
             table.file.write_all(before)?;

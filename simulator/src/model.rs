@@ -130,6 +130,8 @@ pub struct Model {
     pub positions: Positions,
     /// The classes in the order in which the dataset has them.
     pub classes: Vec<Class>,
+    servers_by_id: FxHashMap<i64, ServerId>,
+    services_by_id: FxHashMap<i64, ServiceId>,
     pub(crate) first_layers: FxHashMap<Symbol, LayerId>,
     pub(crate) first_images: FxHashMap<Symbol, (ImageId, Arc<[Symbol]>)>,
     /// The `unique_id` that the latest object got; the topology has 1.
@@ -151,12 +153,12 @@ impl Model {
 
     /// The first server with this id.
     pub fn server(&self, id: i64) -> Option<ServerId> {
-        find(&self.servers, |server| server.id == id)
+        self.servers_by_id.get(&id).copied()
     }
 
     /// The first service with this id.
     pub fn service(&self, id: i64) -> Option<ServiceId> {
-        find(&self.services, |service| service.id == id)
+        self.services_by_id.get(&id).copied()
     }
 
     /// The first registry with this id that was not removed.
@@ -169,6 +171,16 @@ impl Model {
     /// The switch that a server's base station is at: where its transfers begin and end.
     pub fn switch_of(&self, server: ServerId) -> SwitchId {
         self.stations[self.servers[server].station].switch
+    }
+
+    /// Remembers which servers and services have which ids.
+    pub(crate) fn index_ids(&mut self) {
+        for (place, server) in self.servers.entries() {
+            self.servers_by_id.entry(server.id).or_insert(place);
+        }
+        for (place, service) in self.services.entries() {
+            self.services_by_id.entry(service.id).or_insert(place);
+        }
     }
 
     /// Gives out the next `unique_id`.

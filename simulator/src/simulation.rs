@@ -133,7 +133,7 @@ impl Simulation {
         for registry in self.model.registries.places() {
             self.step_registry(registry)?;
         }
-        self.traffic.count_demand(&self.model.flows);
+        self.traffic.count_demand();
         self.model.steps += 1;
         Ok(())
     }

@@ -37,6 +37,8 @@ pub struct User {
     pub paths: Vec<(Symbol, Vec<Arc<Route>>)>,
     /// In which steps it makes requests.
     pub requests: Vec<(Symbol, Requests)>,
+    /// The step in which its place, its ways or their delays last changed.
+    pub(crate) moved: u32,
     /// What else the dataset says.
     pub extra: Extra,
 }
@@ -132,6 +134,7 @@ impl Simulation {
         let station = self.station_at(there);
         let moved = &mut self.model.users[user];
         moved.coordinates = there;
+        moved.moved = steps as u32 + 1;
         moved.station = station;
         for at in 0..self.model.users[user].applications.len() {
             let application = self.model.users[user].applications[at];
@@ -191,7 +194,9 @@ impl Simulation {
         if !self.is_available(application) {
             delay = Number::Float(f64::INFINITY);
         }
+        let step = self.model.current_step();
         let connected = &mut self.model.users[user];
+        connected.moved = step;
         set(&mut connected.paths, key, paths);
         set(&mut connected.delays, key, Some(delay));
         Ok(())

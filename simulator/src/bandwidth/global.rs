@@ -71,6 +71,9 @@ pub(super) fn share(model: &mut Model, traffic: &mut Traffic, active: &[FlowId],
             }
         }
     }
+    for flow in active {
+        traffic.note_share(*flow, &model.flows[*flow]);
+    }
     for link in std::mem::take(&mut traffic.changed) {
         traffic.links[crate::arena::Place::index(link)].changed = false;
     }

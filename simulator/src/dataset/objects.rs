@@ -284,6 +284,7 @@ fn user(model: &mut Model, id: i64, fields: &mut Fields<'_, '_>) -> Result<usize
         delays,
         paths: Vec::new(),
         requests,
+        moved: 0,
         extra: fields.rest(),
     };
     Ok(model.users.push(user).index())

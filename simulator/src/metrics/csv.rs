@@ -32,6 +32,8 @@ pub struct CsvEncoder {
     /// A list or map that is being written.
     cell: JsonEncoder,
     depth: usize,
+    /// If no value has been written.
+    first: bool,
 }
 
 impl CsvEncoder {
@@ -70,6 +72,8 @@ impl Encode for CsvEncoder {
     fn begin_map(&mut self, length: usize) {
         if self.depth > 0 {
             self.cell.begin_map(length);
+        } else {
+            self.first = true;
         }
         self.depth += 1;
     }
@@ -77,7 +81,7 @@ impl Encode for CsvEncoder {
     fn key(&mut self, key: &str) {
         if self.depth > 1 {
             self.cell.key(key);
-        } else if !self.line.is_empty() {
+        } else if !std::mem::take(&mut self.first) {
             self.line.push(',');
         }
     }
@@ -124,10 +128,14 @@ impl Encode for CsvEncoder {
         self.line.len()
     }
 
-    fn swap(&mut self, bytes: &mut Vec<u8>) {
-        bytes.clear();
+    fn append_to(&mut self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.line.as_bytes());
         self.line.clear();
+    }
+
+    fn resume(&mut self) {
+        self.depth = 1;
+        self.first = false;
     }
 
     fn stretch(&mut self, stretch: Stretch) {

@@ -32,8 +32,10 @@ pub trait Encode {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Puts what was written into `bytes`, and begins anew.
-    fn swap(&mut self, bytes: &mut Vec<u8>);
+    /// Appends what was written to `bytes`, and begins anew.
+    fn append_to(&mut self, bytes: &mut Vec<u8>);
+    /// Goes on in the middle of a row: after some pairs of its map.
+    fn resume(&mut self);
     /// Appends a step to `bytes`, as a number is written in a row.
     fn write_step(step: u32, bytes: &mut Vec<u8>);
 

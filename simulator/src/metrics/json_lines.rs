@@ -92,10 +92,13 @@ impl Encode for JsonEncoder {
         self.text.len()
     }
 
-    fn swap(&mut self, bytes: &mut Vec<u8>) {
-        bytes.clear();
+    fn append_to(&mut self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.text.as_bytes());
         self.text.clear();
+    }
+
+    fn resume(&mut self) {
+        self.depth = 1;
     }
 
     fn stretch(&mut self, stretch: Stretch) {

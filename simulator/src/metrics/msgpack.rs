@@ -82,11 +82,12 @@ impl Encode for MsgPackEncoder {
         self.bytes.len()
     }
 
-    fn swap(&mut self, bytes: &mut Vec<u8>) {
-        bytes.clear();
+    fn append_to(&mut self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.bytes);
         self.bytes.clear();
     }
+
+    fn resume(&mut self) {}
 
     fn stretch(&mut self, stretch: Stretch) {
         let pairs = self.stretches.pairs(stretch, |step, requesting, pairs| {

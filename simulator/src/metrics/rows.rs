@@ -2,7 +2,7 @@
 
 use super::Encode;
 use crate::arena::{FlowId, Place, RegistryId, ServerId, ServiceId, SwitchId, Symbol, UserId};
-use crate::flow::Cargo;
+use crate::flow::{Cargo, Flow};
 use crate::model::{Class, Model};
 use crate::number::Number;
 use crate::position::Position;
@@ -83,8 +83,8 @@ pub(super) fn fields(class: Class) -> &'static [&'static str] {
     }
 }
 
-/// Writes the row of an object. Gives where in it the step belongs, which is not written.
-pub(super) fn write(model: &Model, class: Class, index: usize, out: &mut impl Encode) -> usize {
+/// Begins the row of an object, up to what changes most often. Gives where in it the step belongs, which is not written.
+pub(super) fn begin(model: &Model, class: Class, index: usize, out: &mut impl Encode) -> usize {
     let id = match class {
         Class::NetworkSwitch => model.switches[SwitchId::new(index)].id,
         Class::User => model.users[UserId::new(index)].id,
@@ -113,8 +113,29 @@ pub(super) fn write(model: &Model, class: Class, index: usize, out: &mut impl En
         Class::EdgeServer => server(model, ServerId::new(index), out),
         _ => flow(model, FlowId::new(index), out),
     }
-    out.end_map();
     step_at
+}
+
+/// Ends a row: with what changes most often.
+pub(super) fn end(model: &Model, class: Class, index: usize, out: &mut impl Encode) {
+    match class {
+        Class::User => accesses(model, &model.users[UserId::new(index)], out),
+        Class::NetworkFlow => progress(&model.flows[FlowId::new(index)], out),
+        _ => {}
+    }
+    out.end_map();
+}
+
+/// The step in which what [`begin`] writes last changed, given that of the whole row.
+pub(super) fn begin_changed(model: &Model, class: Class, index: usize, row: u32) -> u32 {
+    match class {
+        Class::User => model.users[UserId::new(index)].moved,
+        Class::NetworkFlow => {
+            let flow = &model.flows[FlowId::new(index)];
+            flow.end.unwrap_or(flow.start)
+        }
+        _ => row,
+    }
 }
 
 fn coordinates(model: &Model, position: Position, out: &mut impl Encode) {
@@ -235,6 +256,9 @@ fn flow(model: &Model, place: FlowId, out: &mut impl Encode) {
     out.whole(model.servers[flow.target].id);
     out.key("Path");
     out.wholes((flow.route.switches.iter()).map(|switch| model.switches[*switch].id));
+}
+
+fn progress(flow: &Flow, out: &mut impl Encode) {
     out.key("Links Bandwidth");
     out.begin_list(flow.shares.len());
     for share in &flow.shares {
@@ -309,6 +333,9 @@ fn user(model: &Model, user: &User, out: &mut impl Encode) {
         out.end_list();
     }
     out.end_map();
+}
+
+fn accesses(model: &Model, user: &User, out: &mut impl Encode) {
     out.key("Making Requests");
     requests(model, user, out);
     out.key("Access History");

@@ -23,7 +23,7 @@ impl Turn<'_> {
         self.write_users(&mut out);
         out.end_map();
         let mut line = Vec::new();
-        out.swap(&mut line);
+        out.append_to(&mut line);
         String::from_utf8(line).expect("JSON is text")
     }
 
