@@ -15,7 +15,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{account::Account, sandbox::Monitor};
+use crate::{
+    account::Account,
+    sandbox::{Monitor, SizedFolder},
+};
 
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -52,7 +55,7 @@ pub(crate) struct UsageLimits {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it has used {used} bytes of {what}, and {limit} are agreed on")]
 pub(crate) struct Exceeded {
-    what: &'static str,
+    what: String,
     used: u64,
     limit: u64,
 }
@@ -65,6 +68,7 @@ impl UsageLimits {
             ("storage", storage_bytes, self.storage_bytes),
         ] {
             if let Some(limit) = limit.filter(|&limit| used > limit) {
+                let what = what.to_owned();
                 return Err(Exceeded { what, used, limit });
             }
         }
@@ -151,6 +155,9 @@ impl Meter {
         let sandbox = self.sandbox.borrow().clone();
         let counted = sandbox.as_ref().map(Monitor::counters);
         let custom = counted.unwrap_or_else(|| std::mem::take(&mut self.usage.custom));
+        let folders = sandbox.as_ref().map(Monitor::sized_folders);
+        let folders = spawn_blocking(move || check_folders(&folders.unwrap_or_default()));
+        let folders = folders.await.unwrap_or(Ok(()));
         // Of a sandbox that has ended, the time is in this process's account.
         let sandbox = match sandbox {
             Some(sandbox) => sandbox.measure().await.unwrap_or_default(),
@@ -162,7 +169,8 @@ impl Meter {
         let volumes = spawn_blocking(move || size_below(&work)).await.unwrap_or(0);
         let memory = sandbox.resident_bytes + sandbox.scratch_bytes;
         let storage = volumes + sandbox.scratch_bytes;
-        if let Err(exceeded) = self.limits.check(memory, storage)
+        let checked = self.limits.check(memory, storage);
+        if let Err(exceeded) = checked.and(folders)
             && let Some(tell) = self.exceeded.take()
         {
             // Who is on the way to the end already needs no reason.
@@ -179,6 +187,26 @@ impl Meter {
             custom,
         };
     }
+}
+
+/// Which volume is larger than it may be, if any.
+fn check_folders(folders: &[SizedFolder]) -> Result<(), Exceeded> {
+    for SizedFolder {
+        path,
+        folder,
+        bytes,
+    } in folders
+    {
+        let used = size_below(folder);
+        if used > *bytes {
+            return Err(Exceeded {
+                what: format!("the volume {path}"),
+                used,
+                limit: *bytes,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What a file takes of a disk though it is empty, in bytes: about what file systems spend on its name and its attributes.

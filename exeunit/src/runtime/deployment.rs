@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::PermissionsExt,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::PermissionsExt,
+    },
     path::{Component, Path, PathBuf},
 };
 
@@ -13,7 +16,7 @@ use tokio::task::spawn_blocking;
 use crate::{
     Program,
     image::Image,
-    sandbox::{self, Root, SandboxConfig, adopt},
+    sandbox::{self, MemoryVolume, Root, SandboxConfig, adopt},
     transfer::{Volume, Volumes},
 };
 
@@ -86,6 +89,16 @@ impl Deployed {
             },
             volumes: self.volumes.0.iter().map(mount).collect(),
             hostname,
+        }
+    }
+
+    /// Has files transferred into and out of volumes in memory where they are, instead of the folders below them.
+    pub(super) fn move_volumes(&mut self, in_memory: &[MemoryVolume], folders: &[OwnedFd]) {
+        for (wanted, folder) in in_memory.iter().zip(folders) {
+            let at = |volume: &&mut Volume| volume.path == wanted.path;
+            if let Some(volume) = self.volumes.0.iter_mut().find(at) {
+                volume.folder = format!("/proc/self/fd/{}", folder.as_raw_fd()).into();
+            }
         }
     }
 

@@ -17,6 +17,7 @@ mod room;
 mod runner;
 mod sandbox;
 mod self_test;
+mod volumes;
 
 use std::{collections::BTreeMap, fmt};
 

@@ -5,7 +5,7 @@ use std::{os::fd::OwnedFd, path::PathBuf};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{Outlet, Room, Run, Runtime, deployment, deployment::Deployed, out_of_order};
+use super::{Outlet, Room, Run, Runtime, deployment, deployment::Deployed, out_of_order, volumes};
 use crate::{
     Program,
     activity::Failure,
@@ -46,6 +46,8 @@ pub(crate) struct SandboxRuntime {
     wanted: Deployment,
     /// The networks that the sandbox is part of.
     networks: Vec<Plugged>,
+    /// Where its volumes in memory are.
+    memory_volumes: Vec<OwnedFd>,
     /// None before `start`.
     sandbox: Option<Sandbox>,
     /// The sandbox that runs at this moment, for those who watch it.
@@ -60,6 +62,7 @@ impl SandboxRuntime {
             deployed: None,
             wanted: Deployment::default(),
             networks: Vec::new(),
+            memory_volumes: Vec::new(),
             sandbox: None,
             monitor: watch::Sender::new(None),
         }
@@ -100,9 +103,14 @@ impl Runtime for SandboxRuntime {
         if let (Some(network), None) = (deployment.net.first(), &self.config.network_socket) {
             return Err(Failure::of(&PlugError::no_node(&network.id)));
         }
+        volumes::check(&deployment.volumes, &self.config.room)
+            .map_err(|error| Failure::of(&error))?;
         let package = self.config.task_package.as_deref();
         let image = self.images.get(package).await;
-        let image = image.map_err(|error| Failure::of(&error))?;
+        let mut image = image.map_err(|error| Failure::of(&error))?;
+        let wanted = deployment.volumes.keys();
+        let wanted = wanted.map(|path| (path.clone(), Default::default()));
+        image.configuration.volumes.extend(wanted);
         let deployed = Deployed::create(image, &self.config.work);
         let deployed = deployed.map_err(|error| Failure::of(&error))?;
         let answer = deployed.answer();
@@ -125,7 +133,8 @@ impl Runtime for SandboxRuntime {
             hosts: self.wanted.hosts.clone(),
             interfaces: interfaces(&self.wanted)?,
         };
-        let sandbox = Sandbox::start_with(config, room.limits, &network).await;
+        let in_memory = volumes::in_memory(&self.wanted.volumes);
+        let sandbox = Sandbox::start_with(config, room.limits, &network, &in_memory).await;
         let mut sandbox = sandbox.map_err(|error| Failure::of(&error))?;
         match self.join_networks(sandbox.take_ports()).await {
             Ok(networks) => self.networks = networks,
@@ -134,7 +143,13 @@ impl Runtime for SandboxRuntime {
                 return Err(Failure::of(&error));
             }
         }
-        self.monitor.send_replace(Some(sandbox.monitor()));
+        let sized = volumes::sized(&self.wanted.volumes, deployed);
+        self.memory_volumes = sandbox.take_memory_volumes();
+        if let Some(deployed) = &mut self.deployed {
+            deployed.move_volumes(&in_memory, &self.memory_volumes);
+        }
+        let monitor = sandbox.monitor().with_sized_folders(sized);
+        self.monitor.send_replace(Some(monitor));
         self.sandbox = Some(sandbox);
         Ok(())
     }
@@ -167,6 +182,7 @@ impl Runtime for SandboxRuntime {
             sandbox.stop().await;
         }
         self.deployed = None;
+        self.memory_volumes.clear();
         deployment::remove_volumes(&self.config.work).await;
     }
 }

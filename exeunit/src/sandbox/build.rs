@@ -6,7 +6,7 @@ use std::{
     fs, io,
     net::Ipv4Addr,
     os::{
-        fd::{AsRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
     process::{Child, Command, Stdio},
@@ -49,8 +49,8 @@ pub(super) enum BuildError {
         source: MountError,
         advice: &'static str,
     },
-    #[error("it is to have {0} network interfaces, and there can be {most}", most = interface::MOST)]
-    Interfaces(usize),
+    #[error("it is to have {0} network interfaces and volumes in memory, and there can be {most}", most = interface::MOST)]
+    TooMany(usize),
     #[error(transparent)]
     Mount(#[from] MountError),
     #[error("cannot start the agent: as root, its program must be executable for all users")]
@@ -109,18 +109,21 @@ pub(super) fn build(
         true => Base::InPlace(trees.root),
         false => Base::Below(trees.root),
     };
-    if setup.interfaces.len() > interface::MOST {
-        return Err(BuildError::Interfaces(setup.interfaces.len()));
+    let handed = setup.interfaces.len() + setup.memory_volumes.len();
+    if handed > interface::MOST {
+        return Err(BuildError::TooMany(handed));
     }
     mounts::assemble(&base, setup.scratch_bytes, &trees.volumes).map_err(BuildError::of_mount)?;
-    connect(setup)?;
+    let in_memory = &trees.volumes[setup.volumes.len()..];
+    let in_memory: Vec<_> = in_memory.iter().map(|(_, tree)| tree.as_fd()).collect();
+    connect(setup, in_memory)?;
     confinement.cpu_file = pass_on(&accounts.cpu)?;
     confinement.memory_file = pass_on(&accounts.memory)?;
     start_agent(host, &confinement).map_err(BuildError::Agent)
 }
 
-/// Gives the sandbox its names and its network devices.
-fn connect(setup: &Setup) -> Result<(), MountError> {
+/// Gives the sandbox its names and its network devices, and the host what it needs to reach those and some folders.
+fn connect(setup: &Setup, folders: Vec<BorrowedFd<'_>>) -> Result<(), MountError> {
     if !setup.hosts.is_empty() {
         let first = setup.interfaces.first();
         let own = first.map_or(Ipv4Addr::LOCALHOST, |interface| {
@@ -129,10 +132,14 @@ fn connect(setup: &Setup) -> Result<(), MountError> {
         hosts::write(&setup.hosts, &setup.hostname, &own.to_string()).step("write /etc/hosts")?;
     }
     sethostname(setup.hostname.as_bytes()).step("set the host name")?;
-    if !setup.interfaces.is_empty() {
-        interface::connect(&setup.interfaces)
-            .and_then(|ports| interface::hand_over(&ports))
-            .step("make the network interfaces (the kernel must have veth and AF_PACKET)")?;
+    let ports = match setup.interfaces.is_empty() {
+        true => Vec::new(),
+        false => interface::connect(&setup.interfaces)
+            .step("make the network interfaces (the kernel must have veth and AF_PACKET)")?,
+    };
+    let handed: Vec<_> = ports.iter().map(AsFd::as_fd).chain(folders).collect();
+    if !handed.is_empty() {
+        interface::hand_over(&handed).step("hand network interfaces and volumes to the host")?;
     }
     Netlink::open()
         .and_then(|netlink| netlink.raise_loopback())
@@ -168,7 +175,7 @@ fn enter_namespaces() -> Result<(), BuildError> {
 /// The folders of the host that a sandbox is made of.
 struct Trees<'setup> {
     root: Tree,
-    /// With their paths in the sandbox.
+    /// With their paths in the sandbox; those in memory come last.
     volumes: Vec<(&'setup str, Tree)>,
 }
 
@@ -177,10 +184,17 @@ fn take_trees(setup: &Setup) -> Result<Trees<'_>, MountError> {
         let folder = path_of(folder);
         Tree::of_host(folder).step(format!("open the folder {}", folder.display()))
     };
-    let volumes = setup
+    let of_host = setup
         .volumes
         .iter()
-        .map(|volume| Ok((volume.path.as_str(), take(&volume.folder)?)))
+        .map(|volume| Ok((volume.path.as_str(), take(&volume.folder)?)));
+    let in_memory = setup.memory_volumes.iter().map(|volume| {
+        let tree = Tree::in_memory("volume", volume.bytes, privilege::owner());
+        let tree = tree.step(format!("make the volume {}", volume.path))?;
+        Ok((volume.path.as_str(), tree))
+    });
+    let volumes = of_host
+        .chain(in_memory)
         .collect::<Result<_, MountError>>()?;
     Ok(Trees {
         root: take(&setup.tree)?,

@@ -75,6 +75,15 @@ pub struct Volume {
     pub path: String,
 }
 
+/// A volume of a sandbox that is held in memory, and gone with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryVolume {
+    /// Its absolute path in the sandbox, without `..`; created in the root folder where it is missing.
+    pub path: String,
+    /// Its size, in bytes. What is in it counts as memory.
+    pub bytes: u64,
+}
+
 /// A program to run in a sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
@@ -143,6 +152,18 @@ impl wire::Setup {
 }
 
 impl wire::Setup {
+    /// The same sandbox, with volumes in memory besides the others.
+    pub(super) fn with_memory(self, volumes: &[MemoryVolume]) -> Self {
+        let volume = |volume: &MemoryVolume| wire::MemoryVolume {
+            path: volume.path.clone(),
+            bytes: volume.bytes,
+        };
+        Self {
+            memory_volumes: volumes.iter().map(volume).collect(),
+            ..self
+        }
+    }
+
     /// The same sandbox, in a network.
     pub(super) fn in_network(self, network: &Network) -> Self {
         let host = |(name, address): (&String, &IpAddr)| (name.clone(), address.to_string());

@@ -18,7 +18,7 @@ use std::{
     io,
     mem::size_of_val,
     net::Ipv4Addr,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
 use rustix::{
@@ -87,12 +87,11 @@ pub(super) fn connect(interfaces: &[wire::Interface]) -> io::Result<Vec<OwnedFd>
     Ok(ports)
 }
 
-/// Hands ports to the host, through what is standard output for other programs.
-pub(super) fn hand_over(ports: &[OwnedFd]) -> io::Result<()> {
-    let descriptors: Vec<_> = ports.iter().map(AsFd::as_fd).collect();
+/// Hands files to the host, through what is standard output for other programs.
+pub(super) fn hand_over(files: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+    if !ancillary.push(SendAncillaryMessage::ScmRights(files)) {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
     let byte = [io::IoSlice::new(&[0])];
@@ -100,7 +99,7 @@ pub(super) fn hand_over(ports: &[OwnedFd]) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes as many ports as there are interfaces out of what the launcher has sent; on the host's side.
+/// Takes the files that the launcher has sent, so many; on the host's side.
 pub(super) fn take(launcher: impl AsFd, count: usize) -> io::Result<Vec<OwnedFd>> {
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

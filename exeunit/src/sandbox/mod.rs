@@ -69,8 +69,12 @@ pub(crate) mod wire;
 use std::{
     collections::BTreeMap,
     os::fd::OwnedFd,
+    path::PathBuf,
     process::Stdio,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -93,7 +97,7 @@ pub(crate) use self::{
     process::WINDOW,
 };
 pub use self::{
-    config::{Command, Interface, Network, Root, SandboxConfig, Volume},
+    config::{Command, Interface, MemoryVolume, Network, Root, SandboxConfig, Volume},
     error::{RunError, SandboxError, SandboxGone},
     limits::{Enforced, Limits},
     privilege::adopt,
@@ -119,6 +123,7 @@ pub struct Sandbox {
     launcher: Child,
     enforced: Enforced,
     ports: Vec<OwnedFd>,
+    memory_volumes: Vec<OwnedFd>,
 }
 
 /// What the processes of a sandbox have used so far, ended ones included.
@@ -142,19 +147,20 @@ impl Sandbox {
 
     /// Builds a sandbox whose processes may take as much as `limits` say; it stands when this returns.
     pub async fn start_within(config: SandboxConfig, limits: Limits) -> Result<Self, SandboxError> {
-        Self::start_with(config, limits, &Network::default()).await
+        Self::start_with(config, limits, &Network::default(), &[]).await
     }
 
     /// Builds a sandbox that is part of a network.
     pub async fn start_in(config: SandboxConfig, network: &Network) -> Result<Self, SandboxError> {
-        Self::start_with(config, Limits::default(), network).await
+        Self::start_with(config, Limits::default(), network, &[]).await
     }
 
-    /// Builds a sandbox with limits, as part of a network.
+    /// Builds a sandbox with limits, as part of a network, and with volumes in memory.
     pub async fn start_with(
         config: SandboxConfig,
         limits: Limits,
         network: &Network,
+        memory_volumes: &[MemoryVolume],
     ) -> Result<Self, SandboxError> {
         let program = config.program.path();
         let launched = launch(&config).map_err(|source| SandboxError::Launch {
@@ -163,21 +169,34 @@ impl Sandbox {
         })?;
         let (connection, ports, launcher) = launched;
         let mut connection = connect(connection);
-        let enforced = greet(&mut connection, &config, &limits, network).await?;
-        let ports = match network.interfaces.len() {
+        let setup = wire::Setup::new(&config, &limits)
+            .in_network(network)
+            .with_memory(memory_volumes);
+        let enforced = greet(&mut connection, &config, setup).await?;
+        let mut ports = match network.interfaces.len() + memory_volumes.len() {
             0 => Vec::new(),
             // They were sent before the agent was started, whose greeting is here.
             count => interface::take(&ports, count).map_err(|error| {
-                SandboxError::Build(format!("cannot take its network interfaces: {error}"))
+                SandboxError::Build(format!(
+                    "cannot take its network interfaces and volumes: {error}"
+                ))
             })?,
         };
+        let memory_volumes = ports.split_off(network.interfaces.len());
         Ok(Self {
             orders: attend(connection),
             next_id: AtomicU64::new(0),
             launcher,
             enforced,
             ports,
+            memory_volumes,
         })
+    }
+
+    /// The folders of its volumes in memory, in their order, as places to open files from; nothing from the second time
+    /// on. What is in them is gone with the last who has one open.
+    pub fn take_memory_volumes(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.memory_volumes)
     }
 
     /// Which of its limits hold for all its processes together.
@@ -255,6 +274,16 @@ pub struct Monitor {
     process: Option<rustix::process::Pid>,
     /// The most memory that is its programs'; what it takes beyond is its own.
     most_memory: u64,
+    sized_folders: Arc<[SizedFolder]>,
+}
+
+/// A volume in a folder of the host, which nothing but a look at it keeps to its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SizedFolder {
+    /// Its path in the sandbox.
+    pub(crate) path: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) bytes: u64,
 }
 
 impl Monitor {
@@ -267,6 +296,7 @@ impl Monitor {
             counters,
             process: None,
             most_memory: u64::MAX,
+            sized_folders: Arc::new([]),
         }
     }
 
@@ -281,6 +311,19 @@ impl Monitor {
             most_memory,
             ..self
         }
+    }
+
+    /// One that knows of volumes whose size is to be watched.
+    pub(crate) fn with_sized_folders(self, folders: Vec<SizedFolder>) -> Self {
+        Self {
+            sized_folders: folders.into(),
+            ..self
+        }
+    }
+
+    /// The volumes whose size is to be watched.
+    pub(crate) fn sized_folders(&self) -> Arc<[SizedFolder]> {
+        Arc::clone(&self.sized_folders)
     }
 
     /// What a runtime counts beyond what is [measured](Self::measure), by the counters' names; nothing of a sandbox.
@@ -356,17 +399,14 @@ pub(crate) fn attend(connection: Connection) -> mpsc::UnboundedSender<Order> {
 async fn greet(
     connection: &mut Connection,
     config: &SandboxConfig,
-    limits: &Limits,
-    network: &Network,
+    setup: wire::Setup,
 ) -> Result<Enforced, SandboxError> {
     let mute = |source| SandboxError::Mute {
         program: config.program.path().to_owned(),
         source,
     };
     let setup = ToAgent {
-        request: Some(Request::Setup(
-            wire::Setup::new(config, limits).in_network(network),
-        )),
+        request: Some(Request::Setup(setup)),
     };
     connection
         .send(setup)

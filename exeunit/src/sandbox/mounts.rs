@@ -110,6 +110,23 @@ impl Tree {
         fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map(Self)
     }
 
+    /// A new file system in memory, which belongs to this user and group, or to who makes it.
+    pub(super) fn in_memory(source: &str, bytes: u64, owner: Option<u32>) -> Outcome<Self> {
+        // As many files as disks of this size usually have room for: each takes memory of the kernel's.
+        let files = (bytes / BYTES_PER_FILE).max(64).to_string();
+        let (size, owner) = (bytes.to_string(), owner.map(|owner| owner.to_string()));
+        let mut options = vec![
+            ("source", source),
+            ("size", &size),
+            ("nr_inodes", &files),
+            ("mode", "0755"),
+        ];
+        if let Some(owner) = &owner {
+            options.extend([("uid", owner.as_str()), ("gid", owner)]);
+        }
+        Self::new("tmpfs", &options, NO_PRIVILEGED_FILES)
+    }
+
     /// Mounts it on a folder, or on the file `name` in that folder.
     fn mount_at(&self, folder: impl AsFd, name: &str) -> Outcome<()> {
         let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
@@ -175,18 +192,7 @@ const BYTES_PER_FILE: u64 = 16 << 10;
 
 /// A file system in memory, over the host's root, with a folder for each use of it.
 fn mount_scratch(bytes: u64) -> Outcome<Tree> {
-    // As many files as disks of this size usually have room for: each takes memory of the kernel's.
-    let (size, files) = (
-        bytes.to_string(),
-        (bytes / BYTES_PER_FILE).max(64).to_string(),
-    );
-    let options = [
-        ("source", "scratch"),
-        ("size", &size),
-        ("nr_inodes", &files),
-        ("mode", "0755"),
-    ];
-    let scratch = Tree::new("tmpfs", &options, NO_PRIVILEGED_FILES)?;
+    let scratch = Tree::in_memory("scratch", bytes, None)?;
     let host_root = open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     scratch.mount_at(host_root, "")?;
     for name in ["image", "upper", "work", "root", "dev", "shm"] {

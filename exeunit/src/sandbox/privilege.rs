@@ -130,6 +130,11 @@ pub(super) fn drop_capabilities(keep: Keep) -> rustix::io::Result<()> {
     set_no_new_privs(true)
 }
 
+/// Who owns what root makes for a sandbox; nobody in particular if this process is not root.
+pub(super) fn owner() -> Option<u32> {
+    is_root().then_some(UNPRIVILEGED)
+}
+
 fn uid() -> Uid {
     Uid::from_raw(UNPRIVILEGED)
 }

@@ -83,6 +83,8 @@ pub(crate) struct Setup {
     /// The size of any one file.
     #[prost(uint64, optional, tag = "9")]
     pub(crate) file_bytes: Option<u64>,
+    #[prost(message, repeated, tag = "12")]
+    pub(crate) memory_volumes: Vec<MemoryVolume>,
     /// Addresses by name, for `/etc/hosts`.
     #[prost(btree_map = "string, string", tag = "10")]
     pub(crate) hosts: BTreeMap<String, String>,
@@ -146,6 +148,16 @@ pub(crate) struct Boot {
     pub(crate) volumes: Vec<String>,
     #[prost(string, tag = "5")]
     pub(crate) hostname: String,
+}
+
+/// A volume that is held in memory.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct MemoryVolume {
+    /// Where it is in the sandbox.
+    #[prost(string, tag = "1")]
+    pub(crate) path: String,
+    #[prost(uint64, tag = "2")]
+    pub(crate) bytes: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -13,4 +13,5 @@ mod processes;
 mod programs;
 mod scripts;
 mod transfers;
+mod volumes;
 mod web;

@@ -129,7 +129,7 @@ async fn what_makes_no_sense_is_refused() {
     })
     .await;
     assert!(
-        reason.contains("17 network interfaces, and there can be 16"),
+        reason.contains("17 network interfaces and volumes in memory, and there can be 16"),
         "{reason}"
     );
 }
