@@ -23,7 +23,7 @@ use crate::{
     identity::Identity,
     local::{Crew, LocalNode},
     market::Market,
-    network::Networks,
+    network::{NetworkSocket, Networks},
     payment::{Payments, platform::Platform},
     provider::{
         Prices, Provider,
@@ -72,6 +72,10 @@ pub enum StartError {
     #[error("cannot put the image {path} in: {reason}")]
     #[expect(missing_docs, reason = "the message says it")]
     Image { path: PathBuf, reason: String },
+    /// Exe-units could not plug sandboxes into networks.
+    #[error("cannot listen for sandboxes at {path}")]
+    #[expect(missing_docs, reason = "the message says it")]
+    Networks { path: PathBuf, source: io::Error },
     /// Nothing can become an exe-unit.
     #[error(transparent)]
     ExeUnit(#[from] NotEntered),
@@ -168,6 +172,9 @@ impl LocalNodeBuilder {
         private(&folder, BUS)?;
         let path = folder.path().join(SOCKET);
         let socket = BusSocket::listen(&path).map_err(|source| StartError::Bus { path, source })?;
+        let path = folder.path().join(NETWORK_SOCKET);
+        let plugs =
+            NetworkSocket::listen(&path).map_err(|source| StartError::Networks { path, source })?;
         let port = self.port;
         let no_port = |source| StartError::Listen { port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
@@ -177,6 +184,7 @@ impl LocalNodeBuilder {
         let workshop = Workshop {
             program,
             bus_url: socket.url(),
+            network_socket: folder.path().join(NETWORK_SOCKET),
             cache: cache.clone(),
             activities: private(&folder, ACTIVITIES)?,
             node: Arc::clone(&folder),
@@ -194,7 +202,15 @@ impl LocalNodeBuilder {
         let connected = socket.serve(bus.clone(), services.stop.clone(), services.tasks.clone());
         services.tasks.spawn(connected);
         let url = format!("http://{address}");
-        let networks = Networks::open(ids.fork(), used.clock.clone(), &services.tasks);
+        let networks = Networks::open(
+            ids.fork(),
+            used.clock.clone(),
+            &services.tasks,
+            used.activities.clone(),
+        );
+        let (stop, tasks) = (services.stop.clone(), services.tasks.clone());
+        let plugs = plugs.serve(networks.clone(), stop, tasks);
+        services.tasks.spawn(plugs);
         let api = Api {
             identities: requestors.iter().cloned().collect(),
             market: used.market,
@@ -346,6 +362,7 @@ const ACTIVITIES: &str = "activities";
 const BUS: &str = "bus";
 const IMAGES: &str = "images";
 const SOCKET: &str = "bus/socket";
+const NETWORK_SOCKET: &str = "bus/networks";
 
 fn private(folder: &Folder, name: &str) -> Result<PathBuf, StartError> {
     folder.private(name).map_err(|source| StartError::Folder {

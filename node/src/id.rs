@@ -108,6 +108,11 @@ impl Ids {
         PaymentId(self.uuid())
     }
 
+    /// What something else draws from.
+    pub(crate) fn seed(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     pub(crate) fn network(&mut self) -> NetworkId {
         NetworkId(self.hex::<16>())
     }

@@ -24,7 +24,7 @@
 //!
 //! # What there is not yet
 //!
-//! Networks between instances, beyond what the API says of them; manifests; and a memory that outlives the process.
+//! Manifests, and a memory that outlives the process.
 
 mod activity;
 mod builder;
@@ -49,6 +49,7 @@ pub use self::{
     clock::Clock,
     entry::{NetworkError, YagnaOrLocal, main, yagna_or_local},
     local::{LocalNode, StopError},
+    network::Quality,
     payment::platform::Platform,
     provider::{Prices, Provider},
 };

@@ -174,6 +174,11 @@ impl Activities {
             .await
     }
 
+    /// Whose an activity is: its requestor and its provider.
+    pub(crate) async fn parties(&self, id: ActivityId) -> Option<(NodeId, NodeId)> {
+        self.roster.ask(move |roster, _| roster.parties(&id)).await
+    }
+
     /// Under which agreement an activity is.
     pub(crate) async fn agreement(
         &self,

@@ -99,6 +99,12 @@ impl Roster {
         id
     }
 
+    /// Whose activity it is: its requestor and its provider.
+    pub(crate) fn parties(&self, id: &ActivityId) -> Option<(NodeId, NodeId)> {
+        let activity = self.activities.get(id)?;
+        Some((activity.requestor, activity.provider))
+    }
+
     /// Has an activity of the caller's ended by its provider, unless it has ended or is about to.
     pub(crate) fn destroy(
         &mut self,

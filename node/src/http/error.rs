@@ -60,6 +60,11 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, "Timeout")
     }
 
+    /// Somebody has not answered in time, of whom the caller wants something.
+    pub(super) fn silent(message: impl fmt::Display) -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, message)
+    }
+
     pub(super) fn conflict(message: impl fmt::Display) -> Self {
         Self::new(StatusCode::CONFLICT, message)
     }

@@ -1,19 +1,37 @@
 //! `/net-api`: networks between instances; version 1 and version 2 have the same of it.
+//!
+//! Of our own is `PUT net/{net}/links`: what links do to frames.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use axum::{
     Json, Router,
-    extract::State,
-    routing::{delete, get},
+    body::Bytes,
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{Message, WebSocket, rejection::WebSocketUpgradeRejection},
+    },
+    response::Response,
+    routing::{delete, get, put},
 };
+use futures::{SinkExt, StreamExt};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use ya_client_model::net::{Address, Network, NewNetwork, Node};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use ya_client_model::net::{Address, Connection, Network, NewNetwork, Node};
 
 use super::{
     ApiError, Shared,
     auth::Caller,
     extract::{Body, Segments},
 };
-use crate::id::NetworkId;
+use crate::{
+    id::NetworkId,
+    network::{ConnectError, LinkChange, LinkError, NetworkError, Quality, SubnetError},
+};
+
+/// How much is sent in one message of a websocket, in bytes.
+const PIECE: usize = 128 << 10;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -29,6 +47,7 @@ fn networks() -> Router<Shared> {
         .route("/net/{net}/addresses", get(addresses).post(add_address))
         .route("/net/{net}/nodes", get(nodes).post(add_node))
         .route("/net/{net}/nodes/{node}", delete(remove_node))
+        .route("/net/{net}/links", put(set_link))
         .route("/net/{net}/tcp", get(connections))
         .route("/net/{net}/tcp/{ip}/{port}", get(connect))
 }
@@ -109,23 +128,110 @@ async fn remove_node(
     Ok(Json(api.networks.remove_node(caller, id, node).await?))
 }
 
-/// Nobody is connected, as nobody can be yet.
+/// What a link is to do: from one address to another, or all links if neither is given.
+#[derive(Deserialize)]
+struct Link {
+    from: Option<String>,
+    to: Option<String>,
+    quality: Quality,
+}
+
+async fn set_link(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments(id): Segments<NetworkId>,
+    Body(Link { from, to, quality }): Body<Link>,
+) -> Result<Json<()>, ApiError> {
+    let change = LinkChange { from, to, quality };
+    Ok(Json(api.networks.set_link(caller, id, change).await?))
+}
+
 async fn connections(
     State(api): State<Shared>,
     Caller(caller): Caller,
     Segments(id): Segments<NetworkId>,
-) -> Result<Json<Vec<()>>, ApiError> {
-    api.networks.network(caller, id).await?;
-    Ok(Json(vec![]))
+) -> Result<Json<Vec<Connection>>, ApiError> {
+    Ok(Json(api.networks.connections(caller, id).await?))
 }
 
 async fn connect(
     State(api): State<Shared>,
     Caller(caller): Caller,
     Segments((id, ip, port)): Segments<(NetworkId, String, u16)>,
-) -> Result<Json<()>, ApiError> {
-    api.networks.network(caller, id).await?;
-    Err(ApiError::not_implemented(format_args!(
-        "nothing reaches {ip}:{port}: instances have no network here yet"
-    )))
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let upgrade = upgrade.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let ip: Ipv4Addr = ip
+        .parse()
+        .map_err(|_| NetworkError::from(SubnetError::Address(ip)))?;
+    let remote = SocketAddrV4::new(ip, port);
+    let stream = api.networks.connect(caller, id, remote).await??;
+    let (tasks, stop) = (api.tasks.clone(), api.stop.clone());
+    let upgrade = upgrade.max_message_size(64 << 20);
+    Ok(upgrade.on_upgrade(move |socket| {
+        tasks.track_future(async move {
+            stop.run_until_cancelled(serve(socket, stream)).await;
+        })
+    }))
+}
+
+/// Passes the bytes of a connection on, both ways, until both have said all, or one of them is gone.
+async fn serve(socket: WebSocket, stream: DuplexStream) {
+    let (mut sink, mut incoming) = socket.split();
+    let (mut read, mut write) = tokio::io::split(stream);
+    let outward = async {
+        loop {
+            let mut piece = Vec::with_capacity(PIECE);
+            match read.read_buf(&mut piece).await {
+                Ok(1..) => {}
+                // The other end has nothing more to say; a websocket cannot be closed by half.
+                Ok(0) | Err(_) => break,
+            }
+            let message = Message::Binary(Bytes::from(piece));
+            if sink.send(message).await.is_err() {
+                return;
+            }
+        }
+        // Who is gone need not be told.
+        let _ = sink.send(Message::Close(None)).await;
+    };
+    let inward = async {
+        while let Some(Ok(message)) = incoming.next().await {
+            let bytes = match message {
+                Message::Binary(bytes) => bytes,
+                Message::Text(text) => Bytes::from(text),
+                // Pings are answered by the websocket itself.
+                Message::Ping(_) | Message::Pong(_) => continue,
+                Message::Close(_) => break,
+            };
+            if write.write_all(&bytes).await.is_err() {
+                break;
+            }
+        }
+        // The other end hears that no more will come.
+        let _ = write.shutdown().await;
+    };
+    tokio::select! {
+        () = outward => {}
+        () = inward => {}
+    }
+}
+
+impl From<LinkError> for ApiError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Net(error) => error.into(),
+            LinkError::Quality(_) | LinkError::OneEnd => Self::bad_request(error),
+        }
+    }
+}
+
+impl From<ConnectError> for ApiError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Refused(_) | ConnectError::NoAddress(_) => Self::conflict(error),
+            ConnectError::Silent(_) => Self::silent(error),
+            ConnectError::Gone => Self::gone(error),
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     net::Ipv4Addr,
+    sync::Arc,
 };
 
 use ya_client_model::{
@@ -11,7 +12,10 @@ use ya_client_model::{
     net::{Address, Network, NewNetwork, Node},
 };
 
-use super::subnet::{Subnet, SubnetError};
+use super::{
+    carrier::Carrier,
+    subnet::{Subnet, SubnetError},
+};
 use crate::{
     id::{Ids, NetworkId},
     owned::Machine,
@@ -31,7 +35,9 @@ struct Place {
     subnet: Subnet,
     /// Its owner's own addresses.
     addresses: BTreeSet<Ipv4Addr>,
-    nodes: BTreeMap<String, Ipv4Addr>,
+    /// Who has which address: a node has as many as it has instances.
+    nodes: BTreeMap<Ipv4Addr, String>,
+    carrier: Arc<Carrier>,
 }
 
 /// Why something cannot be done in a network.
@@ -70,11 +76,12 @@ impl Atlas {
         }
     }
 
-    /// Makes a network for its owner.
+    /// Makes a network for its owner, whose frames are carried by what `carry` makes, with a seed.
     pub(super) fn create(
         &mut self,
         owner: NodeId,
         new: &NewNetwork,
+        carry: impl FnOnce(Subnet, u64) -> Carrier,
     ) -> Result<Network, SubnetError> {
         let subnet = Subnet::read(new)?;
         let id = self.ids.network();
@@ -83,6 +90,7 @@ impl Atlas {
             subnet,
             addresses: BTreeSet::new(),
             nodes: BTreeMap::new(),
+            carrier: Arc::new(carry(subnet, self.ids.seed())),
         };
         let view = view(&id, &place);
         self.networks.insert(id, place);
@@ -102,7 +110,7 @@ impl Atlas {
 
     /// Ends one.
     pub(super) fn remove(&mut self, caller: NodeId, id: &NetworkId) -> Result<(), NetworkError> {
-        self.place(caller, id)?;
+        self.place(caller, id)?.carrier.close();
         self.networks.remove(id);
         Ok(())
     }
@@ -128,21 +136,21 @@ impl Atlas {
         let own = caller.to_string();
         let place = self.place_mut(caller, id)?;
         let ip = place.free(ip, &own)?;
-        place.addresses.insert(ip);
+        place.take(ip);
         Ok(())
     }
 
     /// Who is in it.
     pub(super) fn nodes(&self, caller: NodeId, id: &NetworkId) -> Result<Vec<Node>, NetworkError> {
         let place = self.place(caller, id)?;
-        let node = |(id, ip): (&String, &Ipv4Addr)| Node {
+        let node = |(ip, id): (&Ipv4Addr, &String)| Node {
             id: id.clone(),
             ip: ip.to_string(),
         };
         Ok(place.nodes.iter().map(node).collect())
     }
 
-    /// Lets a node in, or in again under the same address or another.
+    /// Lets a node in, or in again under the same address or another. Its owner may be a node as others are.
     pub(super) fn add_node(
         &mut self,
         caller: NodeId,
@@ -151,23 +159,57 @@ impl Atlas {
     ) -> Result<(), NetworkError> {
         let place = self.place_mut(caller, id)?;
         let ip = place.free(&node.ip, &node.id)?;
-        place.nodes.insert(node.id, ip);
+        if node.id.eq_ignore_ascii_case(&caller.to_string()) {
+            place.take(ip);
+        }
+        place.nodes.insert(ip, node.id);
         Ok(())
     }
 
-    /// Shuts a node out.
+    /// Shuts a node out: it has no address any more.
     pub(super) fn remove_node(
         &mut self,
         caller: NodeId,
         id: &NetworkId,
         node: &str,
     ) -> Result<(), NetworkError> {
-        match self.place_mut(caller, id)?.nodes.remove(node) {
-            Some(_) => Ok(()),
-            None => Err(NetworkError::NoNode {
-                network: id.clone(),
-                node: node.to_owned(),
+        let place = self.place_mut(caller, id)?;
+        let had: Vec<_> = place.nodes.extract_if(.., |_, one| one == node).collect();
+        if had.is_empty() {
+            return Err(no_node(id, node));
+        }
+        for (ip, _) in had {
+            place.carrier.unplug_address(ip);
+        }
+        Ok(())
+    }
+
+    /// What carries the frames of a network of the caller's.
+    pub(super) fn carrier(
+        &self,
+        caller: NodeId,
+        id: &NetworkId,
+    ) -> Result<Arc<Carrier>, NetworkError> {
+        Ok(Arc::clone(&self.place(caller, id)?.carrier))
+    }
+
+    /// The same, for an instance at a node that has an address for it.
+    pub(super) fn carrier_for(
+        &self,
+        caller: NodeId,
+        id: &NetworkId,
+        node: NodeId,
+        ip: Ipv4Addr,
+    ) -> Result<Arc<Carrier>, NetworkError> {
+        let place = self.place(caller, id)?;
+        let node = node.to_string();
+        match place.nodes.get(&ip) {
+            Some(owner) if owner.eq_ignore_ascii_case(&node) => Ok(Arc::clone(&place.carrier)),
+            Some(owner) => Err(NetworkError::Taken {
+                ip,
+                node: owner.clone(),
             }),
+            None => Err(no_node(id, &node)),
         }
     }
 
@@ -192,14 +234,27 @@ impl Place {
         let ip = self.subnet.host(ip)?;
         let owner = self.owner.to_string();
         let own = self.addresses.contains(&ip).then_some(&owner);
-        let mut others = self.nodes.iter().filter(|(_, has)| **has == ip);
-        match own.or_else(|| others.next().map(|(node, _)| node)) {
+        match own.or_else(|| self.nodes.get(&ip)) {
             Some(other) if other != node => Err(NetworkError::Taken {
                 ip,
                 node: other.clone(),
             }),
             _ => Ok(ip),
         }
+    }
+
+    /// Gives its owner an address.
+    fn take(&mut self, ip: Ipv4Addr) {
+        if self.addresses.insert(ip) {
+            self.carrier.add_address(ip);
+        }
+    }
+}
+
+fn no_node(network: &NetworkId, node: &str) -> NetworkError {
+    NetworkError::NoNode {
+        network: network.clone(),
+        node: node.to_owned(),
     }
 }
 

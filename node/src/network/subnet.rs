@@ -77,6 +77,16 @@ impl Subnet {
         mask_of(self.bits).into()
     }
 
+    /// How many bits all its addresses have in common.
+    pub(super) fn prefix(&self) -> u8 {
+        self.bits.to_le_bytes()[0]
+    }
+
+    /// The first address that a node can have.
+    pub(super) fn first(&self) -> Ipv4Addr {
+        Ipv4Addr::from(self.base + 1)
+    }
+
     pub(super) fn gateway(&self) -> Ipv4Addr {
         self.gateway
     }

@@ -29,6 +29,8 @@ pub(crate) struct Workshop {
     pub(crate) program: Program,
     /// Where they find the bus.
     pub(crate) bus_url: String,
+    /// Where they plug sandboxes into networks.
+    pub(crate) network_socket: PathBuf,
     /// Where they keep images.
     pub(crate) cache: PathBuf,
     /// Where each has a folder of its own.
@@ -113,6 +115,7 @@ impl Workshop {
             .args([Path::new("-c"), &self.cache])
             .env_clear()
             .env("GSB_URL", &self.bus_url)
+            .env(exeunit::network::SOCKET_VARIABLE, &self.network_socket)
             .envs(
                 ENVIRONMENT
                     .iter()

@@ -80,8 +80,8 @@ fn properties(provider: &Provider, id: NodeId, platforms: &[Platform]) -> Proper
     offer.set("golem.node.debug.subnet", provider.subnet_tag());
     offer.set("golem.node.id.name", provider.name.as_str());
     offer.set("golem.node.net.is-public", false);
-    // Neither a network nor a manifest can be had: nothing is promised beyond running images.
-    offer.set("golem.runtime.capabilities", json!([]));
+    // A manifest cannot be had: it is not promised.
+    offer.set("golem.runtime.capabilities", json!(["vpn"]));
     offer.set("golem.runtime.name", "vm");
     offer.set("golem.runtime.version", env!("CARGO_PKG_VERSION"));
     offer.set("golem.srv.caps.multi-activity", true);
