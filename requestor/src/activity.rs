@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     id::{ActivityId, BatchId},
+    network::NetworkNode,
     script::{Command, CommandError, CommandOutcome, Destination, Origin, Outcome, Output},
     transfer::{Incoming, Outgoing, Receipt, TransferError},
     yagna::{
@@ -31,6 +32,8 @@ const RETRIES: [Duration; 4] = [
 pub(crate) struct Activity {
     pub(crate) id: ActivityId,
     pub(crate) agreement: Arc<Agreement>,
+    /// Its place in a network, if it has one.
+    pub(crate) network_node: Option<NetworkNode>,
     yagna: Arc<dyn Yagna>,
 }
 
@@ -44,6 +47,7 @@ impl Activity {
         Ok(Self {
             id,
             agreement,
+            network_node: None,
             yagna,
         })
     }
@@ -147,7 +151,10 @@ impl Activity {
             receipt: None,
         };
         errand.wire = match command {
-            Command::Deploy => json!({"deploy": {}}),
+            Command::Deploy => match &self.network_node {
+                Some(node) => json!({"deploy": node.deployment()}),
+                None => json!({"deploy": {}}),
+            },
             Command::Start => json!({"start": {"args": []}}),
             Command::Terminate => json!({"terminate": {}}),
             Command::Run { program, args } => json!({"run": {

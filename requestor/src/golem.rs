@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     event::{Event, Events},
     id::NodeId,
+    network::{Network, NoAddress},
     payload::{Payload, vm},
     payment::{Accountant, Bill},
     service::{ClusterBuilder, HandlerError, Service},
@@ -47,6 +48,8 @@ pub struct Golem {
     identity: NodeId,
     decoration: Decoration,
     subnet: Option<String>,
+    /// All that were made.
+    networks: Mutex<Vec<Network>>,
 }
 
 /// A requestor that is about to be; from [`Golem::builder`].
@@ -124,6 +127,7 @@ impl GolemBuilder {
             identity,
             decoration,
             subnet: self.subnet,
+            networks: Mutex::default(),
         })
     }
 }
@@ -154,12 +158,45 @@ impl Golem {
         ClusterBuilder::new(self, make)
     }
 
+    /// Makes a virtual private network with these addresses: `192.168.7.0/24`. The requestor itself has the first.
+    ///
+    /// A cluster's instances are in it if its [builder](ClusterBuilder::network) says so.
+    ///
+    /// ```no_run
+    /// # use requestor::{Golem, Payload, Result, Service, vm};
+    /// # struct Web;
+    /// # impl Service for Web {
+    /// #     async fn get_payload() -> Result<Payload> { Ok(vm::image_file("web.gvmi").payload()) }
+    /// # }
+    /// # async fn example(golem: Golem) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// let network = golem.network("192.168.7.0/24").await?;
+    /// let web = golem.run_service(|_| Web).network(&network).start().await?;
+    /// web.all_running(std::time::Duration::from_secs(240)).await?;
+    /// let address = network.hosts()["web-1"];
+    /// let connection = network.connect(address, 80).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the daemon does not make it.
+    pub async fn network(&self, range: &str) -> Result<Network, YagnaError> {
+        let network = Network::create(self.yagna.clone(), &self.identity, range).await?;
+        let mut networks = self.networks.lock().expect("no panic while locked");
+        networks.push(network.clone());
+        Ok(network)
+    }
+
     /// Stops all clusters, waits up to half a minute for the last invoices, and gives back what is left of the
     /// budget.
     pub async fn shutdown(self) -> Bill {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        let networks = std::mem::take(&mut *self.networks.lock().expect("no panic while locked"));
+        for network in networks {
+            network.remove().await;
+        }
         let bill = self.accountant.close(INVOICE_TIMEOUT).await;
         release(&*self.yagna, &self.allocation).await;
         self.yagna.close().await;
@@ -249,6 +286,9 @@ pub enum StartError {
     /// Yagna does not do its part.
     #[error("cannot start")]
     Yagna(#[source] YagnaError),
+    /// The network is too small for the cluster.
+    #[error("cannot start")]
+    Network(#[source] NoAddress),
     /// The service does not say what it runs in.
     #[error("the service has no payload: {0}")]
     Payload(HandlerError),

@@ -55,6 +55,8 @@ ids! {
     DemandId,
     /// An invoice.
     InvoiceId,
+    /// A virtual private network.
+    NetworkId,
     /// A node of the network, be it a requestor or a provider: `0x` and 40 hex digits.
     NodeId,
     /// A proposal.

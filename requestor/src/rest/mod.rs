@@ -1,10 +1,11 @@
 //! The way to a yagna daemon: HTTP and websockets. Only here is ya-client known.
 //!
 //! ya-client is not [`Send`], so its futures run on a thread of their own, and requests reach it as closures. The
-//! few calls that it lacks, those of the service bus, are made here without it.
+//! few calls that it lacks, or gets wrong, those of the service bus and of networks, are made here without it.
 
 mod bus;
 mod convert;
+mod net;
 mod port;
 
 use std::{
@@ -26,7 +27,7 @@ use ya_client::{
     payment::PaymentApi, web::WebClient,
 };
 
-use self::{bus::Bus, convert::failure};
+use self::{bus::Bus, convert::failure, net::Net};
 use crate::yagna::{Problem, YagnaError};
 
 /// How long a call may take, waiting included.
@@ -40,6 +41,7 @@ const DEFAULT_API_URL: &str = "http://127.0.0.1:7465";
 pub struct Rest {
     jobs: mpsc::UnboundedSender<Job>,
     bus: Bus,
+    net: Net,
     closing: Arc<Mutex<Option<BoxFuture<'static, ()>>>>,
 }
 
@@ -111,6 +113,7 @@ impl Rest {
         outcome.recv().unwrap_or_else(|_| Err(thread_is_gone()))?;
         Ok(Self {
             jobs,
+            net: Net::new(url.clone(), app_key.into()),
             bus: Bus::new(url, app_key.into()),
             closing: Arc::default(),
         })

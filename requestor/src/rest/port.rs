@@ -1,9 +1,10 @@
 //! The port, over ya-client.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::io::DuplexStream;
 use ya_client::model::{
     activity::ExeScriptRequest,
     market::{AgreementProposal, NewProposal},
@@ -16,14 +17,14 @@ use super::{
 };
 use crate::{
     id::{
-        ActivityId, AgreementId, AllocationId, BatchId, DebitNoteId, DemandId, InvoiceId, NodeId,
-        ProposalId,
+        ActivityId, AgreementId, AllocationId, BatchId, DebitNoteId, DemandId, InvoiceId,
+        NetworkId, NodeId, ProposalId,
     },
     transfer::{Incoming, Outgoing},
     yagna::{
         Acceptance, ActivityStatus, Agreement, Allocation, Approval, CommandResult, DebitNote,
-        Decoration, Demand, FileService, Invoice, MarketEvent, NewAllocation, PaymentEvent,
-        Problem, Reason, Result, Yagna, YagnaError,
+        Decoration, Demand, FileService, Invoice, MarketEvent, NetworkTerms, NewAllocation,
+        PaymentEvent, Problem, Reason, Result, Yagna, YagnaError,
     },
 };
 
@@ -401,6 +402,40 @@ impl Yagna for Rest {
 
     async fn receive_file(&self, file: Incoming) -> Result<FileService> {
         self.bus.receive(&self.identity().await?, file).await
+    }
+
+    async fn create_network(&self, range: &str) -> Result<NetworkTerms> {
+        self.net.create(range).await
+    }
+
+    async fn remove_network(&self, network: &NetworkId) -> Result<()> {
+        self.net.remove(network).await
+    }
+
+    async fn add_network_address(&self, network: &NetworkId, address: Ipv4Addr) -> Result<()> {
+        self.net.add_address(network, address).await
+    }
+
+    async fn add_network_node(
+        &self,
+        network: &NetworkId,
+        node: &NodeId,
+        address: Ipv4Addr,
+    ) -> Result<()> {
+        self.net.add_node(network, node, address).await
+    }
+
+    async fn remove_network_node(&self, network: &NetworkId, node: &NodeId) -> Result<()> {
+        self.net.remove_node(network, node).await
+    }
+
+    async fn connect_in_network(
+        &self,
+        network: &NetworkId,
+        address: Ipv4Addr,
+        port: u16,
+    ) -> Result<DuplexStream> {
+        self.net.connect(network, address, port).await
     }
 
     async fn close(&self) {

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     golem::{Golem, StartError},
     market::{LeastExpensive, Market, Outlook, Strategy},
+    network::Network,
 };
 
 /// How long a cluster lives at the most, if its author does not say.
@@ -32,6 +33,7 @@ pub struct ClusterBuilder<'a, S, F> {
     expiration: Duration,
     strategy: Arc<dyn Strategy>,
     on_change: OnChange,
+    network: Option<Network>,
     service: PhantomData<fn() -> S>,
 }
 
@@ -45,6 +47,7 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
             expiration: EXPIRATION,
             strategy: Arc::new(LeastExpensive::default()),
             on_change: Arc::new(|_| {}),
+            network: None,
             service: PhantomData,
         }
     }
@@ -68,6 +71,13 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
         self
     }
 
+    /// The network that its instances are in, each with an address of its own, which it keeps when it has to begin anew.
+    /// They find each other by their names.
+    pub fn network(mut self, network: &Network) -> Self {
+        self.network = Some(network.clone());
+        self
+    }
+
     /// Which offers are better; by default those that cost least.
     pub fn strategy(mut self, strategy: impl Strategy) -> Self {
         self.strategy = Arc::new(strategy);
@@ -84,6 +94,22 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
     pub async fn start(self) -> Result<Cluster, StartError> {
         let payload = S::get_payload().await.map_err(StartError::Payload)?;
         let golem = self.golem;
+        let names = (1..=self.instances).map(|number| format!("{}-{number}", self.name));
+        let reserve = |name: String| {
+            let network = self.network.as_ref();
+            let node = network.map(|network| network.reserve(&name)).transpose()?;
+            Ok((name, node))
+        };
+        let names: Vec<_> = names
+            .map(reserve)
+            .collect::<Result<_, _>>()
+            .map_err(StartError::Network)?;
+        let mut payload = payload;
+        if self.network.is_some() {
+            payload
+                .constraints
+                .push("(golem.runtime.capabilities=vpn)".to_owned());
+        }
         let (demand, files) = golem.demand(payload, self.expiration).await?;
         let withdraw = CancellationToken::new();
         let (market, negotiating) = Market::open(
@@ -108,9 +134,8 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
         };
         let mut living = JoinSet::new();
         let mut statuses = Vec::with_capacity(self.instances);
-        for index in 0..self.instances {
-            let name = format!("{}-{}", self.name, index + 1);
-            let (instance, status) = Instance::new(world.clone(), name);
+        for (index, (name, node)) in names.into_iter().enumerate() {
+            let (instance, status) = Instance::new(world.clone(), name, node);
             let mut make = self.make.clone();
             living.spawn(instance.live(move || make(index)));
             statuses.push(status);

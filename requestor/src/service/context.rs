@@ -4,6 +4,7 @@ use crate::{
     activity::Activity,
     id::{ActivityId, AgreementId, NodeId},
     market::LinearPrice,
+    network::NetworkNode,
     payment::Usage,
     yagna::{Agreement, Amount, YagnaError},
 };
@@ -28,6 +29,11 @@ impl WorkContext {
     /// The activity that the instance runs in.
     pub fn activity_id(&self) -> &ActivityId {
         &self.activity.id
+    }
+
+    /// The instance's place in its cluster's network, if that is in one.
+    pub fn network_node(&self) -> Option<&NetworkNode> {
+        self.activity.network_node.as_ref()
     }
 
     /// The agreement that it is paid by.

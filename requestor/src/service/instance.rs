@@ -20,6 +20,7 @@ use crate::{
     event::{Event, Events},
     id::ActivityId,
     market::{Market, sign},
+    network::NetworkNode,
     payment::{Accountant, Life},
     script::CommandError,
     yagna::{Agreement, Reason, Yagna},
@@ -83,6 +84,8 @@ pub(super) struct Instance {
     status: watch::Sender<InstanceStatus>,
     agreement: Option<Arc<Agreement>>,
     activity: Option<(Activity, Instant)>,
+    /// Its place in a network, whichever provider it is at.
+    network_node: Option<NetworkNode>,
     /// How often it had to begin anew.
     restarts: u32,
 }
@@ -91,6 +94,7 @@ impl Instance {
     pub(super) fn new(
         world: Surroundings,
         name: String,
+        network_node: Option<NetworkNode>,
     ) -> (Self, watch::Receiver<InstanceStatus>) {
         let state = InstanceState::Pending;
         let status = InstanceStatus {
@@ -107,6 +111,7 @@ impl Instance {
                 status,
                 agreement: None,
                 activity: None,
+                network_node,
                 restarts: 0,
             },
             receiver,
@@ -185,10 +190,19 @@ impl Instance {
         Some(match stop.run_until_cancelled(created).await? {
             Ok(activity) => {
                 self.on_created(activity);
-                Ok(())
+                self.join_network().await
             }
             Err(error) => Err(error.into()),
         })
+    }
+
+    /// Has its address given to its provider.
+    async fn join_network(&mut self) -> Result<()> {
+        if let (Some(node), Some((activity, _))) = (&self.network_node, &mut self.activity) {
+            node.join(&activity.agreement.provider).await?;
+            activity.network_node = Some(node.clone());
+        }
+        Ok(())
     }
 
     fn on_signed(&mut self, agreement: Agreement) {
@@ -220,6 +234,9 @@ impl Instance {
     async fn give_back(&mut self, cause: Option<&str>) {
         if let Some((activity, since)) = self.activity.take() {
             self.destroy(activity, since).await;
+            if let Some(node) = &self.network_node {
+                node.leave().await;
+            }
         }
         let Some(agreement) = self.agreement.take() else {
             return;

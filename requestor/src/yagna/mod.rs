@@ -6,26 +6,29 @@
 mod activity;
 mod error;
 mod market;
+mod network;
 mod payment;
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::io::DuplexStream;
 
 pub use activity::{ActivityState, ActivityStatus, CommandResult, CommandStatus};
 pub use error::{Problem, YagnaError};
 pub use market::{
     Agreement, Approval, Demand, MarketEvent, Properties, Proposal, ProposalStage, Reason,
 };
+pub use network::NetworkTerms;
 pub use payment::{
     Acceptance, Allocation, Amount, DebitNote, Decoration, Invoice, NewAllocation, PaymentEvent,
 };
 
 use crate::{
     id::{
-        ActivityId, AgreementId, AllocationId, BatchId, DebitNoteId, DemandId, InvoiceId, NodeId,
-        ProposalId,
+        ActivityId, AgreementId, AllocationId, BatchId, DebitNoteId, DemandId, InvoiceId,
+        NetworkId, NodeId, ProposalId,
     },
     transfer::{Incoming, Outgoing},
 };
@@ -129,6 +132,29 @@ pub trait Yagna: Send + Sync + 'static {
     async fn publish_file(&self, file: Outgoing) -> Result<FileService>;
     /// Lets a provider write a file, as long as what is returned lives.
     async fn receive_file(&self, file: Incoming) -> Result<FileService>;
+
+    /// Makes a virtual private network with these addresses: `192.168.7.0/24`.
+    async fn create_network(&self, range: &str) -> Result<NetworkTerms>;
+    /// Takes a network away.
+    async fn remove_network(&self, network: &NetworkId) -> Result<()>;
+    /// Gives the requestor an address in a network.
+    async fn add_network_address(&self, network: &NetworkId, address: Ipv4Addr) -> Result<()>;
+    /// Gives an address in a network to a node, for one of its activities.
+    async fn add_network_node(
+        &self,
+        network: &NetworkId,
+        node: &NodeId,
+        address: Ipv4Addr,
+    ) -> Result<()>;
+    /// Takes all addresses in a network from a node.
+    async fn remove_network_node(&self, network: &NetworkId, node: &NodeId) -> Result<()>;
+    /// Connects to a port of somebody in a network.
+    async fn connect_in_network(
+        &self,
+        network: &NetworkId,
+        address: Ipv4Addr,
+        port: u16,
+    ) -> Result<DuplexStream>;
 
     /// Says that nothing more will be asked. What was started for the requestor alone ends now.
     async fn close(&self) {}

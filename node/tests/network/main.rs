@@ -1,0 +1,179 @@
+//! Virtual private networks, with real sandboxes: instances reach each other, and the requestor reaches them.
+//!
+//! This file is all of it: the test, the program that it starts in a folder of its own, and what runs in sandboxes.
+
+mod service;
+mod tool;
+
+use std::{
+    env, fs,
+    process::{Command, ExitCode},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use libtest_mimic::{Arguments, Failed, Trial};
+use node::{LocalNode, Provider, Quality};
+use requestor::{Golem, Network, rest::Rest};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::watch,
+};
+
+use self::{
+    service::{Fetch, Peer},
+    tool::PORT,
+};
+
+/// How long everything may take on a machine that has other things to do.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+fn main() -> ExitCode {
+    exeunit::enter();
+    if let Some(done) = tool::run() {
+        return match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if env::var_os("PROGRAM").is_some() {
+        return match node::main(program()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let test = Trial::test("instances_and_their_requestor_reach_each_other", start);
+    libtest_mimic::run(&Arguments::from_args(), vec![test]).exit_code()
+}
+
+/// Runs this file as the program, in a folder of its own.
+fn start() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let temporary = folder.path().join("tmp");
+    fs::create_dir(&temporary)?;
+    let image = tool::image(folder.path()).map_err(|error| format!("{error:#}"))?;
+    let output = Command::new(env::current_exe()?)
+        .env("PROGRAM", "network")
+        .env("IMAGE", image)
+        .env("TMPDIR", &temporary)
+        .env("XDG_CACHE_HOME", folder.path().join("cache"))
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{}: {said}", output.status).into()),
+    }
+}
+
+/// Two instances in one network, on two providers.
+async fn program() -> anyhow::Result<()> {
+    let providers = ["a", "b"].map(Provider::new);
+    let node = LocalNode::builder().providers(providers).start().await?;
+    let rest = Rest::connect(node.url(), node.app_key())?;
+    let golem = Golem::builder().budget("1.0".parse()?);
+    let golem = golem.start_on(rest).await?;
+    let network = golem.network("192.168.7.0/24").await?;
+    let (ask, fetches) = watch::channel(None);
+    let (heard, mut hearing) = watch::channel(0);
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let of_instances = Arc::clone(&said);
+    let cluster = golem
+        .run_service(move |_| Peer {
+            fetches: fetches.clone(),
+            said: Arc::clone(&of_instances),
+            heard: heard.clone(),
+        })
+        .name("peer")
+        .instances(2)
+        .network(&network)
+        .start()
+        .await?;
+    cluster.all_running(PATIENCE).await?;
+    let hosts = network.hosts();
+    let addresses: Vec<_> = hosts.values().map(ToString::to_string).collect();
+    ensure!(addresses == ["192.168.7.2", "192.168.7.3"], "{hosts:?}");
+
+    // From instance to instance, by name.
+    ask.send(Some(Fetch { bytes: 20_000_000 }))?;
+    let fetched = tokio::time::timeout(PATIENCE, hearing.wait_for(|count| *count == 1));
+    fetched
+        .await
+        .context("no answer from the other instance")??;
+    let first = said.lock().unwrap()[0].clone();
+    ensure!(first.starts_with("20000000 hello "), "{first}");
+
+    requestor_reaches(&network, 5_000_000).await?;
+    let refused = network.connect(hosts["peer-1"], 9).await;
+    let refused = refused.err().context("nobody listens there")?.to_string();
+    ensure!(
+        refused.contains("nobody at 192.168.7.2:9 listens"),
+        "{refused}"
+    );
+
+    links_are_late(&node, &network).await?;
+
+    cluster.stop().await;
+    golem.shutdown().await;
+    let gone = network.connect(hosts["peer-1"], PORT).await;
+    let gone = gone.err().context("the network is gone")?.to_string();
+    ensure!(gone.contains("not found"), "{gone}");
+    node.stop().await?;
+    Ok(())
+}
+
+/// From the requestor to an instance, through the daemon.
+async fn requestor_reaches(network: &Network, bytes: usize) -> anyhow::Result<()> {
+    let mut connection = network.connect(network.hosts()["peer-1"], PORT).await?;
+    connection.write_all(&(bytes as u64).to_be_bytes()).await?;
+    let mut received = vec![0; bytes];
+    connection.read_exact(&mut received).await?;
+    ensure!(received.iter().all(|byte| *byte == 7), "other bytes");
+    // And as much the other way, and back.
+    let said: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8).collect();
+    let (mut read, mut write) = tokio::io::split(connection);
+    let mut echo = vec![0; bytes];
+    let (sent, received) = tokio::join!(write.write_all(&said), read.read_exact(&mut echo));
+    sent?;
+    received?;
+    ensure!(echo == said, "another echo");
+    Ok(())
+}
+
+/// With a delay on all links, an answer takes two of them.
+async fn links_are_late(node: &LocalNode, network: &Network) -> anyhow::Result<()> {
+    const DELAY: Duration = Duration::from_millis(150);
+    let quality = Quality {
+        delay_ms: DELAY.as_secs_f64() * 1000.0,
+        ..Quality::default()
+    };
+    let set = |link: serde_json::Value| {
+        let url = format!("{}/net-api/v2/vpn/net/{}/links", node.url(), network.id());
+        let request = reqwest::Client::new().put(url).bearer_auth(node.app_key());
+        request.json(&link).send()
+    };
+    let answer = set(json!({"quality": quality})).await?;
+    ensure!(answer.status().is_success(), "{}", answer.text().await?);
+    let began = Instant::now();
+    requestor_reaches(network, 100_000).await?;
+    // At the least: to open the connection, and to ask.
+    let took = began.elapsed();
+    ensure!(took >= 4 * DELAY, "{took:?}");
+    let refused = set(json!({"quality": {"loss": 2}})).await?;
+    let refusal = (refused.status().as_u16(), refused.text().await?);
+    ensure!(
+        refusal.0 == 400 && refusal.1.contains("loss is 2: it must be from 0 to 1"),
+        "{refusal:?}"
+    );
+    let refused = set(json!({"from": "192.168.7.2", "quality": {}})).await?;
+    ensure!(refused.status().as_u16() == 400, "{}", refused.status());
+    ensure!(set(json!({"quality": {}})).await?.status().is_success());
+    Ok(())
+}
