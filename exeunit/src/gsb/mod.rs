@@ -11,6 +11,7 @@
 mod bus;
 mod codec;
 mod error;
+mod flexbuffer;
 pub mod message;
 mod packet;
 

@@ -1,7 +1,14 @@
 //! How scripts are broken off, and what is refused.
 
-use exeunit::gsb::{CallError, message::CancelExecBatch};
+use exeunit::{
+    event::RuntimeEventKind,
+    gsb::{
+        CallError,
+        message::{CancelExecBatch, StreamExecBatchResults},
+    },
+};
 use serde_json::{Value, json};
+use ya_client_model::activity::CommandOutput;
 
 use crate::fixture::{Unit, messages, sh};
 
@@ -157,4 +164,58 @@ async fn what_is_more_than_a_result_has_is_said() {
         .await
         .expect("results");
     assert_eq!(sizes(&alone), [0, 0, 4_000_000]);
+}
+
+/// The most memory that an exe-unit may take, whatever goes through it, in bytes.
+const MOST_MEMORY: u64 = 32 << 20;
+
+#[tokio::test]
+async fn any_output_streams_in_little_memory_and_without_loss() {
+    let (unit, _files) = Unit::ready().await;
+    let size = 600 << 20;
+    let stream = json!({"stdout": {"stream": {}}});
+    let script = json!([
+        {"run": {"entry_point": "/bin/head", "args": ["-c", size.to_string(), "/dev/zero"], "capture": stream}},
+    ]);
+    // More than the part of the agreed storage that is for events: who reads makes room for the rest.
+    let batch_id = unit.exec(script).await;
+    let stream = StreamExecBatchResults {
+        activity_id: "activity".to_owned(),
+        batch_id: batch_id.clone(),
+    };
+    let mut seen = 0;
+    let mut last = None;
+    unit.node
+        .for_each(&stream, |event| match event.kind {
+            RuntimeEventKind::StdOut(CommandOutput::Str(text)) => seen += text.len(),
+            kind => last = Some(kind),
+        })
+        .await;
+    assert_eq!(seen, size);
+    let results = unit.results(&batch_id, 60.0, None).await.expect("results");
+    let message =
+        format!("of {size} bytes of stdout, the last 1048576 are kept; its events have all");
+    assert_eq!(messages(&results)[0], message);
+    let end = json!({"finished": {"return_code": 0, "message": message}});
+    assert_eq!(json!(last), end);
+    let peak = unit.peak_memory();
+    assert!(peak < MOST_MEMORY, "{peak}");
+}
+
+#[tokio::test]
+async fn output_that_nobody_reads_has_an_end() {
+    let (unit, _files) = Unit::ready().await;
+    let stream = json!({"stdout": {"stream": {}}});
+    let results = unit
+        .run(
+            json!([{"run": {"entry_point": "/bin/cat", "args": ["/dev/zero"], "capture": stream}}]),
+        )
+        .await;
+    let message = &messages(&results)[0];
+    assert!(
+        message.contains("the output is more than can be kept until it is read"),
+        "{message}"
+    );
+    assert!(unit.peak_memory() < MOST_MEMORY);
+    assert_eq!(unit.sh("echo alive").await, "alive\n");
 }

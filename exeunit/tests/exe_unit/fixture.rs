@@ -195,6 +195,18 @@ impl Unit {
         self.folder.path().join("work")
     }
 
+    /// The most memory that the exe-unit itself has had resident, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let id = self.child.id().expect("it lives");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("it lives");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        kilobytes
+            .and_then(|text| text.parse::<u64>().ok())
+            .expect("a number")
+            << 10
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.work().join("logs/exe-unit.log")).expect("a log")
     }

@@ -177,16 +177,22 @@ impl Node {
 
     /// Calls the exe-unit and collects the items of its answer.
     pub(crate) async fn stream<M: Message>(&self, message: &M) -> Vec<M::Reply> {
-        let mut answers = self.send(message);
         let mut items = Vec::new();
+        self.for_each(message, |item| items.push(item)).await;
+        items
+    }
+
+    /// Calls the exe-unit and takes the items of its answer one by one.
+    pub(crate) async fn for_each<M: Message>(&self, message: &M, mut take: impl FnMut(M::Reply)) {
+        let mut answers = self.send(message);
         while let Some(answer) = answers.recv().await {
             if answer.reply_type == CallReplyType::Full as i32 {
                 let end: Result<(), CallError> = decode(&answer.data).expect("an end");
                 assert_eq!(end, Ok(()));
-                return items;
+                return;
             }
             let item: Result<M::Reply, CallError> = decode(&answer.data).expect("an item");
-            items.push(item.expect("an item"));
+            take(item.expect("an item"));
         }
         panic!("the stream has no end");
     }
