@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use futures::{SinkExt, StreamExt};
 use prost::bytes::Bytes;
+use prost::bytes::BytesMut;
 use tokio::{
     net::UnixStream,
     sync::{mpsc, oneshot},
 };
-use tokio_util::codec::Framed;
+use tokio_util::codec::{Decoder, Framed};
 
-use super::wire::{HostFrames, Measure, Measured, Refused, Report, Request, Run, Store, ToAgent};
+use super::wire::{
+    AgentFrames, HostFrames, Measure, Measured, Refused, Report, Request, Run, Store, ToAgent,
+};
 
 pub(crate) type Connection = Framed<UnixStream, HostFrames>;
 
@@ -127,6 +130,91 @@ impl Desk {
                 }
             }
             Report::Ready(_) | Report::Unable(_) => {}
+        }
+    }
+}
+
+/// How many messages of an agent there are in some bytes, before the first that makes no sense: they are understood as
+/// those of a sandbox are. For tests that make up bytes.
+#[doc(hidden)]
+pub fn understand_agent(bytes: &[u8]) -> usize {
+    let mut desk = Desk::default();
+    let (started, _answer) = oneshot::channel();
+    desk.starting.insert(1, started);
+    let (reports, _received) = mpsc::unbounded_channel();
+    desk.running.insert(1, reports);
+    let mut received = BytesMut::from(bytes);
+    let mut frames = HostFrames::default();
+    let mut count = 0;
+    while let Ok(Some(message)) = frames.decode(&mut received) {
+        count += 1;
+        message
+            .report
+            .into_iter()
+            .for_each(|report| desk.file(report));
+    }
+    count
+}
+
+/// How many messages of a host there are in some bytes, before the first that makes no sense, as an agent understands
+/// them. For tests that make up bytes.
+#[doc(hidden)]
+pub fn understand_host(bytes: &[u8]) -> usize {
+    let mut received = BytesMut::from(bytes);
+    let mut frames = AgentFrames::default();
+    std::iter::from_fn(|| frames.decode(&mut received).ok().flatten()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use prost::Message;
+
+    use super::*;
+    use crate::sandbox::wire::{End, Ended, FromAgent, Output};
+
+    fn frames(reports: &[Report]) -> Vec<u8> {
+        let frame = |report: &Report| {
+            let report = Some(report.clone());
+            let message = FromAgent { report }.encode_to_vec();
+            let length = u32::try_from(message.len()).expect("a short message");
+            [length.to_be_bytes().to_vec(), message].concat()
+        };
+        reports.iter().flat_map(frame).collect()
+    }
+
+    fn any_report() -> impl Strategy<Value = Report> {
+        let output = (any::<u64>(), any::<bool>(), any::<Vec<u8>>());
+        prop_oneof![
+            output.prop_map(|(id, is_error, bytes)| Report::Output(Output {
+                id,
+                is_error,
+                bytes: bytes.into(),
+            })),
+            (any::<u64>(), any::<i32>()).prop_map(|(id, code)| Report::Ended(Ended {
+                id,
+                end: Some(End::Code(code)),
+            })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whole_messages_are_understood(reports in prop::collection::vec(any_report(), 0..8)) {
+            prop_assert_eq!(understand_agent(&frames(&reports)), reports.len());
+        }
+
+        #[test]
+        fn nonsense_is_refused(
+            reports in prop::collection::vec(any_report(), 0..4),
+            cut in any::<prop::sample::Index>(),
+            noise in any::<Vec<u8>>(),
+        ) {
+            let mut bytes = frames(&reports);
+            bytes.truncate(cut.index(bytes.len() + 1));
+            bytes.extend(noise);
+            prop_assert!(understand_agent(&bytes) <= bytes.len() / 4);
+            prop_assert!(understand_host(&bytes) <= bytes.len() / 4);
         }
     }
 }

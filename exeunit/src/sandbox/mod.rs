@@ -35,6 +35,13 @@
 //! user that nobody else is. It has no capability and can gain none, standard input is empty, and a
 //! list of system calls is refused: mounts, namespaces, `ptrace`, keys, `bpf` and the like.
 //!
+//! # What a program may take
+//!
+//! [`Limits`] hold for all processes of a sandbox together where control groups can be made: as root, or where systemd or
+//! an administrator has handed a group over, of version 1 or 2; then processor time and memory are counted by them, too.
+//! Elsewhere memory is limited for each process, processors by keeping all processes to some of them, and the number of
+//! processes as everywhere by the kernel's count per user namespace. [`Sandbox::enforced`] tells which it is.
+//!
 //! # What it needs
 //!
 //! Linux 5.12 and unprivileged user namespaces. Where a system forbids those, the
@@ -86,6 +93,8 @@ use tokio::{
 };
 use tokio_util::codec::Framed;
 
+#[doc(hidden)]
+pub use self::host::{understand_agent, understand_host};
 pub(crate) use self::{
     agent::main as agent_main,
     files::{Task, pack},

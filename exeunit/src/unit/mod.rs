@@ -16,7 +16,9 @@ mod offer;
 mod runtime;
 
 use std::{
-    io,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -94,6 +96,8 @@ enum ExeUnitError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Register(#[from] RegisterError),
+    #[error("cannot keep others out of the work folder {}", .path.display())]
+    Work { path: PathBuf, source: io::Error },
     #[error("the exe-unit has ended")]
     Ended(#[source] End),
 }
@@ -113,12 +117,22 @@ enum End {
     Limit(Exceeded),
 }
 
+/// What a program writes to volumes may be a set-user-id program of this user: nobody else is to get at it.
+fn keep_to_this_user(work: &Path) -> Result<(), ExeUnitError> {
+    let kept = fs::set_permissions(work, fs::Permissions::from_mode(0o700));
+    kept.map_err(|source| ExeUnitError::Work {
+        path: work.to_owned(),
+        source,
+    })
+}
+
 fn serve(
     command_line: &CommandLine,
     settings: &ServiceBus,
     started: Instant,
 ) -> Result<(), ExeUnitError> {
     logs::begin(&settings.work_dir)?;
+    keep_to_this_user(&settings.work_dir)?;
     tracing::info!(activity = settings.activity_id, "an exe-unit starts");
     let agreement = Agreement::read(&settings.agreement)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -47,6 +47,14 @@ async fn a_volume_in_memory_is_filled_and_emptied_and_has_its_size() {
         "{mount}"
     );
     assert_eq!(files.taken("taken").as_deref(), Some(&b"back\n"[..]));
+    // What a program has made there, with whatever bits, is out of reach of this machine's other users.
+    let mode = std::fs::metadata(unit.work())
+        .expect("a folder")
+        .permissions();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777,
+        0o700
+    );
     let full = json!(results[3].stderr).to_string();
     assert!(full.contains("No space left"), "{full}");
 }

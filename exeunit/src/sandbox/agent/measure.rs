@@ -6,6 +6,7 @@ use std::{
         fd::{FromRawFd, OwnedFd},
         unix::fs::FileExt,
     },
+    path::PathBuf,
     time::Duration,
 };
 
@@ -42,10 +43,12 @@ impl Meter {
     /// and that of one that nobody waits for is in none.
     pub(super) fn measure(&self) -> Measured {
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let accounts = processes.filter_map(|process| Account::of(&process.path()));
-        let (ticks, pages) = accounts.fold((0, 0), |(ticks, pages), account| {
-            (ticks + account.ticks, pages + account.resident_pages)
+        let accounts = processes.filter_map(|process| {
+            let process = process.path();
+            Account::of(&process).map(|account| (process, account))
         });
+        let accounts: Vec<_> = accounts.collect();
+        let ticks: u64 = accounts.iter().map(|(_, account)| account.ticks).sum();
         // The shared memory lies in the scratch space: what is in use is the same, seen from either.
         let scratch = statvfs("/dev/shm").map_or(0, |fs| (fs.f_blocks - fs.f_bfree) * fs.f_frsize);
         let summed_cpu = Duration::from_micros(ticks * 1_000_000 / clock_ticks_per_second());
@@ -55,11 +58,36 @@ impl Meter {
         let memory = memory.map(|bytes| bytes.saturating_sub(scratch));
         Measured {
             cpu_micros: cpu.unwrap_or(summed_cpu).as_micros() as u64,
-            resident_bytes: memory.unwrap_or(pages * page_size() as u64),
+            resident_bytes: memory.unwrap_or_else(|| resident(&accounts)),
             scratch_bytes: scratch,
             peak_process_bytes: peak_of_children(),
         }
     }
+}
+
+/// The memory of all processes. What several share counts once, unless there are so many that it took long to find out.
+fn resident(processes: &[(PathBuf, Account)]) -> u64 {
+    const MANY: usize = 64;
+    let one = |(process, account): &(PathBuf, Account)| {
+        let share = || {
+            let summary = fs::read_to_string(process.join("smaps_rollup")).ok()?;
+            proportional(&summary)
+        };
+        let share = if processes.len() <= MANY {
+            share()
+        } else {
+            None
+        };
+        share.unwrap_or(account.resident_pages * page_size() as u64)
+    };
+    processes.iter().map(one).sum()
+}
+
+/// From `smaps_rollup`: what is a process's own, and of what it shares with others, its part.
+fn proportional(summary: &str) -> Option<u64> {
+    let line = summary.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes << 10)
 }
 
 /// Takes over a file that was left open for this process.
@@ -124,5 +152,8 @@ mod tests {
         let v2 = "anon 8192\nfile 4096\nkernel 3\nshmem 100\nanon_thp 9\n";
         assert_eq!(memory_in_use(v2), Some(8292));
         assert_eq!(memory_in_use("file 1\n"), None);
+        let summary = "00400000-7fff r--p 00000000 00:00 0 [rollup]\nRss:  900 kB\nPss:   12 kB\nPss_Dirty: 1 kB\n";
+        assert_eq!(proportional(summary), Some(12 << 10));
+        assert_eq!(proportional("Rss: 1 kB\n"), None);
     }
 }
