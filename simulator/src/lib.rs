@@ -1,4 +1,13 @@
 //! Service provisioning and migration on modelled infrastructure.
+//!
+//! A [`dataset`] in EdgeSimPy's format is loaded into a [`model::Model`], plain data. A [`simulation::Simulation`] moves it
+//! on step by step, and in each a [`policy::Policy`] decides where services go. What every object is like after every step
+//! are its [`metrics`]; what came of a run is in a [`report`], and [`plot`] draws it.
+//!
+//! The results are EdgeSimPy's, bit for bit, oversights included. Where one is reproduced, the code says *quirk* and its
+//! name; [`settings::Corrections`] take them away.
+//!
+//! Nothing here reads files or clocks, and random choices follow from a seed: the same run gives the same bytes.
 
 mod abort;
 pub mod access;
