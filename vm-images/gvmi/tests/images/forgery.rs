@@ -138,8 +138,9 @@ fn numbers_beyond_all_bounds_are_refused() {
     );
 }
 
+// `PROPTEST_CASES=1000000` tries more.
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(2000), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_change_of_bytes_does_harm(
