@@ -215,7 +215,7 @@ impl Runtime for MachineRuntime {
         let (Some((volume, _)), Some(machine)) = (self.place(to), &self.machine) else {
             return Ok(());
         };
-        let put = machine.put(&volume.folder, &volume.path).await;
+        let put = machine.take(&volume.folder, &volume.path).await;
         put.map_err(|error| Failure::of(&error))
     }
 

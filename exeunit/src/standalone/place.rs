@@ -1,13 +1,20 @@
 //! What commands are run in.
 
+use std::sync::Arc;
+
 use crate::{
     Program,
     activity::Failure,
+    cause::in_one_line,
     program::NotEntered,
     runtime::{Deployed, MachineRuntimeConfig, Room, boot_machine, protocol::RunProcess},
     sandbox::{Command, Monitor, Process, RunError, Sandbox, SandboxError},
+    transfer::Volumes,
     vm::Machine,
 };
+
+/// The code of a program that was not run, as shells have it.
+const NOT_RUN: i32 = 126;
 
 /// Why there is no place.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +35,7 @@ pub(super) struct Place {
 
 enum Kind {
     Sandbox(Box<Sandbox>),
-    Machine(Box<Machine>),
+    Machine(Arc<Machine>, u64),
 }
 
 impl Place {
@@ -51,14 +58,16 @@ impl Place {
     ) -> Result<Self, PlaceError> {
         let hostname = config.hostname.clone();
         let machine = boot_machine(config, &deployed, hostname).await;
-        let kind = Kind::Machine(Box::new(machine.map_err(PlaceError::Machine)?));
+        let most_bytes = config.storage_bytes.unwrap_or(config.memory_bytes);
+        let machine = machine.map_err(PlaceError::Machine)?;
+        let kind = Kind::Machine(Arc::new(machine), most_bytes);
         Ok(Self { deployed, kind })
     }
 
     pub(super) fn monitor(&self) -> Monitor {
         match &self.kind {
             Kind::Sandbox(sandbox) => sandbox.monitor(),
-            Kind::Machine(machine) => machine.monitor(),
+            Kind::Machine(machine, _) => machine.monitor(),
         }
     }
 
@@ -76,7 +85,28 @@ impl Place {
         };
         match &self.kind {
             Kind::Sandbox(sandbox) => sandbox.run(command).await,
-            Kind::Machine(machine) => machine.run(command).await,
+            Kind::Machine(machine, _) => {
+                for volume in &self.deployed.volumes.0 {
+                    let put = machine.put(&volume.folder, &volume.path).await;
+                    put.map_err(|error| RunError::Refused {
+                        code: NOT_RUN,
+                        reason: in_one_line(&error),
+                    })?;
+                }
+                machine.run(command).await
+            }
+        }
+    }
+
+    /// What is to be done when a command has ended, and before anybody is told.
+    pub(super) fn aftermath(&self) -> Option<Aftermath> {
+        match &self.kind {
+            Kind::Sandbox(_) => None,
+            Kind::Machine(machine, most_bytes) => Some(Aftermath {
+                machine: machine.clone(),
+                volumes: self.deployed.volumes.clone(),
+                most_bytes: *most_bytes,
+            }),
         }
     }
 
@@ -84,7 +114,31 @@ impl Place {
     pub(super) async fn stop(self) {
         match self.kind {
             Kind::Sandbox(sandbox) => sandbox.stop().await,
-            Kind::Machine(machine) => machine.stop().await,
+            Kind::Machine(machine, _) => {
+                // Who still copies from it loses it.
+                if let Some(machine) = Arc::into_inner(machine) {
+                    machine.stop().await;
+                }
+            }
+        }
+    }
+}
+
+/// Copies the volumes of a machine to their folders, where an exe-unit expects what was written to them.
+pub(super) struct Aftermath {
+    machine: Arc<Machine>,
+    volumes: Volumes,
+    most_bytes: u64,
+}
+
+impl Aftermath {
+    pub(super) async fn happen(&self) {
+        for volume in &self.volumes.0 {
+            let (path, folder) = (&volume.path, &volume.folder);
+            let got = self.machine.get(path, "", folder, self.most_bytes).await;
+            if let Err(error) = got {
+                eprintln!("kiln-runtime: {}", in_one_line(&error));
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::codec::{FramedRead, FramedWrite};
 
-use super::place::Place;
+use super::place::{Aftermath, Place};
 use crate::{
     frame::FrameError,
     runtime::protocol::{
@@ -146,6 +146,7 @@ impl Desk<'_> {
         let told = Told {
             pid,
             responses: self.responses.clone(),
+            aftermath: self.place.aftermath(),
         };
         let ended = self.ended.clone();
         tokio::spawn(async move {
@@ -191,6 +192,7 @@ fn refuse(code: ErrorCode, message: &str) -> ErrorAnswer {
 struct Told {
     pid: u64,
     responses: mpsc::Sender<Response>,
+    aftermath: Option<Aftermath>,
 }
 
 impl Told {
@@ -214,6 +216,9 @@ impl Told {
             }
         }
         let status = process.wait().await;
+        if let Some(aftermath) = &self.aftermath {
+            aftermath.happen().await;
+        }
         let return_code = status.map_or(-1, crate::sandbox::ExitStatus::shell_code);
         let status = ProcessStatus {
             pid: self.pid,

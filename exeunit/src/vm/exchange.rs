@@ -34,7 +34,7 @@ pub(crate) enum ExchangeError {
 }
 
 impl Machine {
-    /// Moves all that is in a folder here into a volume.
+    /// Copies all that is in a folder here into a volume.
     pub(crate) async fn put(&self, folder: &Path, volume: &str) -> Result<(), ExchangeError> {
         if is_empty(folder) {
             return Ok(());
@@ -75,10 +75,19 @@ impl Machine {
                 reason: String::from_utf8_lossy(&complaint).trim().to_owned(),
             });
         }
-        empty(folder).map_err(failed)
+        Ok(())
     }
 
-    /// Copies what is at a path of a volume into an otherwise empty folder here, up to a number of bytes.
+    /// Moves all that is in a folder here into a volume.
+    pub(crate) async fn take(&self, folder: &Path, volume: &str) -> Result<(), ExchangeError> {
+        self.put(folder, volume).await?;
+        empty(folder).map_err(|source| ExchangeError::Folder {
+            volume: volume.to_owned(),
+            source,
+        })
+    }
+
+    /// Copies what is at a path of a volume into a folder here, and nothing else is left there, up to a number of bytes.
     pub(crate) async fn get(
         &self,
         volume: &str,

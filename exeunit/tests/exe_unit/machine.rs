@@ -223,17 +223,27 @@ async fn our_runtime_program_runs_it_too() {
         "-r",
         &folder,
     ];
-    let (mut unit, _files, _cache) = unit(&runtime);
+    let (mut unit, files, _cache) = unit(&runtime);
+    let text = files.publish("text", b"from outside".to_vec());
     let results = run(
         &unit,
-        json!([{"deploy": {}}, {"start": {}}, sh("echo hello; exit 3")]),
+        json!([
+            {"deploy": {}},
+            {"start": {}},
+            {"transfer": {"from": text, "to": "container:/golem/in/text"}},
+            sh("cat text text > twice; echo hello"),
+            {"transfer": {"from": "container:/golem/in/twice", "to": Files::url("back")}},
+            sh("exit 3"),
+        ]),
     )
     .await;
-    let expected = [
-        ("Ok", ""),
-        ("ExeScript command exited with code 3", "hello\n"),
-    ];
-    assert_eq!(texts(&results)[1..], expected);
+    let expected = [("Ok", ""), ("Ok", ""), ("Ok", "hello\n"), ("Ok", "")];
+    assert_eq!(texts(&results)[1..5], expected);
+    assert_eq!(texts(&results)[5].0, "ExeScript command exited with code 3");
+    assert_eq!(
+        files.taken("back").as_deref(),
+        Some(&b"from outsidefrom outside"[..])
+    );
     let processes = watch(&unit);
     kill_process(pid(&unit), Signal::KILL).expect("it lives");
     assert_eq!(exit_code(&mut unit).await, None);
