@@ -6,7 +6,10 @@ use exeunit::{
     event::RuntimeEvent,
     gsb::{
         CallError,
-        message::{Exec, GetExecBatchResults, GetRunningCommand, Message, StreamExecBatchResults},
+        message::{
+            CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand, Message,
+            StreamExecBatchResults,
+        },
     },
     script::Command,
 };
@@ -104,6 +107,20 @@ impl Activities {
             activity: id,
             error,
         })
+    }
+
+    /// Breaks a batch off: the command that runs, and all after it.
+    pub(crate) async fn cancel(
+        &self,
+        caller: NodeId,
+        id: ActivityId,
+        batch: BatchId,
+    ) -> Result<(), ExecError> {
+        let cancel = CancelExecBatch {
+            activity_id: id.to_string(),
+            batch_id: batch.to_string(),
+        };
+        self.call(caller, &id, &cancel, ANSWER_TIMEOUT).await
     }
 
     /// What an exe-unit is doing.

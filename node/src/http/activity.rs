@@ -49,7 +49,10 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/activity/{activity}/command", get(command))
         .route("/activity/{activity}/exec", post(exec))
         .route("/activity/{activity}/encrypted", post(encrypted))
-        .route("/activity/{activity}/exec/{batch}", get(batch))
+        .route(
+            "/activity/{activity}/exec/{batch}",
+            get(batch).delete(cancel),
+        )
 }
 
 /// What there is to create, in either of the two forms that clients use.
@@ -208,6 +211,15 @@ async fn batch(
         .activities
         .results(caller, id, batch, timeout, results.command_index);
     Ok(Json(results.await?).into_response())
+}
+
+/// Breaks a batch off, which the network's own API has no call for.
+async fn cancel(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments((id, batch)): Segments<(ActivityId, BatchId)>,
+) -> Result<Json<()>, ApiError> {
+    Ok(Json(api.activities.cancel(caller, id, batch).await?))
 }
 
 /// A batch's events. The stream stays open after the last one, as long as the activity lives: there are clients that

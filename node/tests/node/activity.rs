@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use exeunit::gsb::{
     CallError, CallReplyType,
-    message::{Exec, GetExecBatchResults, GetRunningCommand, StreamExecBatchResults},
+    message::{
+        CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand, StreamExecBatchResults,
+    },
 };
 use futures::StreamExt;
 use reqwest::{Method, header::ACCEPT};
@@ -119,6 +121,15 @@ async fn what_an_exe_unit_refuses_has_its_status() {
         message.contains("the script makes no sense: command 0: unknown variant `fly`"),
         "{message}"
     );
+
+    let cancelled = tokio::spawn({
+        let (requestor, path) = (scene.requestor.clone(), format!("{path}/exec/b"));
+        async move { requestor.delete(&path).await }
+    });
+    let (cancel, call) = peer.called::<CancelExecBatch>().await;
+    assert_eq!(cancel.batch_id, "b");
+    peer.answer(&call, CallReplyType::Full, Ok(())).await;
+    assert_eq!(cancelled.await.unwrap().ok(), Value::Null);
 
     let running = tokio::spawn({
         let (requestor, path) = (scene.requestor.clone(), format!("{path}/command"));
