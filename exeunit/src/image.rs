@@ -12,9 +12,10 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use tokio::{io::AsyncWriteExt, task::spawn_blocking};
+use tokio::{io::AsyncWriteExt, task::spawn_blocking, time::sleep};
 
 use crate::{
     sandbox::adopt,
@@ -34,6 +35,7 @@ pub(crate) struct Image {
 pub(crate) struct Images {
     folder: PathBuf,
     transfers: Transfers,
+    bytes_per_second: Option<u64>,
 }
 
 /// Why there is no image.
@@ -68,7 +70,19 @@ pub(crate) enum ImageError {
 
 impl Images {
     pub(crate) fn new(folder: PathBuf, transfers: Transfers) -> Self {
-        Self { folder, transfers }
+        Self {
+            folder,
+            transfers,
+            bytes_per_second: None,
+        }
+    }
+
+    /// Fetches images no faster than this.
+    pub(crate) fn bytes_per_second(self, bytes_per_second: Option<u64>) -> Self {
+        Self {
+            bytes_per_second,
+            ..self
+        }
     }
 
     /// The image that a task package names: from the cache, or fetched and put there.
@@ -108,7 +122,10 @@ impl Images {
         tracing::info!(%digest, "fetching an image");
         let failed = |source| ImageError::Fetch { digest, source };
         match self.transfers.fetch(source).await {
-            Ok(download) => claim.store(download).await?.map_err(failed),
+            Ok(download) => claim
+                .store(download, self.bytes_per_second)
+                .await?
+                .map_err(failed),
             Err(error) => Err(failed(error)),
         }
     }
@@ -208,13 +225,22 @@ struct Claim {
 
 impl Claim {
     /// Writes the image's file. The inner error is that of the download.
-    async fn store(&self, mut download: Download) -> Result<Result<(), TransferError>, ImageError> {
+    async fn store(
+        &self,
+        mut download: Download,
+        bytes_per_second: Option<u64>,
+    ) -> Result<Result<(), TransferError>, ImageError> {
         let path = self.slot.partial.join(IMAGE);
         let file = tokio::fs::File::create(&path).await;
         let mut file = file.map_err(at("create", &path))?;
         loop {
             match download.next().await {
-                Ok(Some(bytes)) => file.write_all(&bytes).await.map_err(at("write", &path))?,
+                Ok(Some(bytes)) => {
+                    if let Some(rate) = bytes_per_second {
+                        sleep(Duration::from_secs_f64(bytes.len() as f64 / rate as f64)).await;
+                    }
+                    file.write_all(&bytes).await.map_err(at("write", &path))?;
+                }
                 Ok(None) => break,
                 Err(error) => return Ok(Err(error)),
             }

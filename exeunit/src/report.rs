@@ -72,7 +72,15 @@ impl Reporter {
     }
 
     async fn tell<M: Message<Reply = ()>>(&self, message: &M) -> Result<(), ReportError> {
-        let answer = timeout(PATIENCE, self.bus.call(&self.url, message)).await;
+        let answer = loop {
+            let is_there = self.bus.is_there().await;
+            let answer = timeout(PATIENCE, self.bus.call(&self.url, message)).await;
+            match answer {
+                // What was lost on the way is told again, once there is a way.
+                Ok(Err(CallError::Closed(_))) | Err(_) if is_there && !self.bus.is_there_now() => {}
+                answer => break answer,
+            }
+        };
         match answer {
             Ok(Ok(())) => Ok(()),
             Ok(Err(source @ (CallError::Closed(_) | CallError::NotFound(_)))) => Err(ReportError {

@@ -42,6 +42,8 @@ pub(crate) struct Connections {
     pub(crate) news: mpsc::Receiver<News>,
     /// To the node.
     pub(crate) states: mpsc::UnboundedSender<ActivityState>,
+    /// The command that this process dies at when it begins, counted from 1.
+    pub(crate) die_at_command: Option<u64>,
 }
 
 /// Why there are no results.
@@ -122,6 +124,8 @@ impl Supervisor {
             jobs: Some(connections.jobs),
             interrupt: CancellationToken::new(),
             states: Some(connections.states),
+            begun: 0,
+            die_at_command: connections.die_at_command,
         };
         tokio::spawn(desk.serve(received, connections.news));
         Self { requests }
@@ -236,6 +240,9 @@ struct Desk {
     interrupt: CancellationToken,
     /// None once the activity has ended.
     states: Option<mpsc::UnboundedSender<ActivityState>>,
+    /// How many commands have begun.
+    begun: u64,
+    die_at_command: Option<u64>,
 }
 
 impl Desk {
@@ -339,6 +346,10 @@ impl Desk {
                 }
                 Action::Execute(command) => {
                     self.is_interrupted = false;
+                    self.begun += 1;
+                    if Some(self.begun) == self.die_at_command {
+                        die();
+                    }
                     self.interrupt = CancellationToken::new();
                     let interrupt = self.interrupt.clone();
                     if let Some(jobs) = &self.jobs {
@@ -486,5 +497,14 @@ impl Desk {
             Ok((events, _)) if events.is_empty() && !is_over => None,
             events => Some(events.map_err(EventsError::from)),
         }
+    }
+}
+
+/// Ends this process at once, as if somebody had killed it.
+fn die() {
+    tracing::warn!("dying, as was asked for");
+    let this = rustix::process::getpid();
+    if let Err(error) = rustix::process::kill_process(this, rustix::process::Signal::KILL) {
+        tracing::error!(%error, "cannot die");
     }
 }

@@ -1,5 +1,7 @@
 //! A peer's end of the bus, with a test at the other.
 
+use std::{path::Path, time::Duration};
+
 use exeunit::gsb::{
     Bus, CallError, CallReply, CallReplyCode, CallReplyType, CallRequest, PacketCodec, PacketKind,
     Ping, Pong, RegisterError, RegisterReply, RegisterReplyCode, encode,
@@ -18,14 +20,19 @@ impl Node {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("bus");
         let listener = UnixListener::bind(&path).expect("a socket");
-        let (bus, accepted) = tokio::join!(Bus::connect(&path, "test"), listener.accept());
-        let (stream, _) = accepted.expect("a connection");
+        let (bus, node) = tokio::join!(Bus::connect(&path, "test"), Self::accept(&listener));
+        (node, bus.expect("a connection"))
+    }
+
+    /// The next connection, after the peer has said hello.
+    async fn accept(listener: &UnixListener) -> Self {
+        let (stream, _) = listener.accept().await.expect("a connection");
         let mut node = Self(Framed::new(stream, PacketCodec::default()));
         let PacketKind::Hello(hello) = node.receive().await else {
             panic!("a peer says hello first");
         };
         assert_eq!(hello.name, "test");
-        (node, bus.expect("a connection"))
+        node
     }
 
     async fn send(&mut self, packet: PacketKind) {
@@ -189,6 +196,94 @@ async fn who_waits_learns_that_the_bus_is_gone() {
         bus.register("/public/a").await.err(),
         Some(RegisterError::Closed)
     );
+}
+
+/// A socket where one may have been before.
+fn listen(path: &Path) -> UnixListener {
+    let _ = std::fs::remove_file(path);
+    UnixListener::bind(path).expect("a socket")
+}
+
+#[tokio::test]
+async fn a_lost_bus_is_found_again_with_all_addresses_but_no_calls() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("bus");
+    let listener = listen(&path);
+    let patience = Duration::from_secs(3600);
+    let (bus, mut node) = tokio::join!(
+        Bus::connect_for_long(&path, "test", patience),
+        Node::accept(&listener)
+    );
+    let bus = bus.expect("a connection");
+    let (calls, _) = tokio::join!(
+        bus.register("/public/a"),
+        node.register(RegisterReplyCode::Ok)
+    );
+    let mut calls = calls.expect("it is registered");
+    let message = GetRunningCommand {
+        activity_id: "x".to_owned(),
+    };
+    let data = encode(&message).expect("it can be encoded");
+    node.call("/public/a/GetRunningCommand", data.clone()).await;
+    let before = calls.recv().await.expect("a call");
+
+    drop(listener);
+    let (answer, ()) = tokio::join!(bus.call("/net/x", &GetMetadata {}), async { drop(node) });
+    assert!(matches!(answer, Err(CallError::Closed(_))), "{answer:?}");
+    assert!(!bus.is_there_now());
+    // One that goes before it has answered changes nothing.
+    let listener = listen(&path);
+    drop(Node::accept(&listener).await);
+    let mut node = Node::accept(&listener).await;
+    let later = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.call("/net/x", &GetMetadata {}).await }
+    });
+    assert_eq!(node.register(RegisterReplyCode::Ok).await, "/public/a");
+    assert!(bus.is_there().await);
+    let PacketKind::CallRequest(request) = node.receive().await else {
+        panic!("calls get through again");
+    };
+    let metadata = Ok::<_, CallError>(Metadata { file_size: 7 });
+    node.send(PacketKind::CallReply(CallReply {
+        request_id: request.request_id,
+        code: CallReplyCode::Ok.into(),
+        reply_type: CallReplyType::Full.into(),
+        data: encode(&metadata).expect("it can be encoded"),
+    }))
+    .await;
+    let answered = later.await.expect("a task").expect("an answer");
+    assert_eq!(answered.file_size, 7);
+
+    // An answer to a call of before would be one to another call of the same number.
+    before.answer::<GetRunningCommand>(Ok(Vec::new())).await;
+    node.call("/public/a/GetRunningCommand", data).await;
+    let after = calls.recv().await.expect("a call");
+    after
+        .answer::<GetRunningCommand>(Err(CallError::NotFound("nothing".to_owned())))
+        .await;
+    let reply = node.reply().await;
+    let answer: Result<Vec<u32>, CallError> = exeunit::gsb::decode(&reply.data).expect("an answer");
+    assert_eq!(answer, Err(CallError::NotFound("nothing".to_owned())));
+}
+
+#[tokio::test]
+async fn who_gives_a_lost_bus_up_waits_no_longer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("bus");
+    let listener = listen(&path);
+    let patience = Duration::from_secs(3600);
+    let (bus, node) = tokio::join!(
+        Bus::connect_for_long(&path, "test", patience),
+        Node::accept(&listener)
+    );
+    let bus = bus.expect("a connection");
+    drop((listener, node));
+    bus.give_up();
+    bus.closed().await;
+    assert!(!bus.is_there().await);
+    let answer = bus.call("/net/x", &GetMetadata {}).await;
+    assert!(matches!(answer, Err(CallError::Closed(_))), "{answer:?}");
 }
 
 #[tokio::test]

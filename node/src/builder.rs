@@ -3,9 +3,10 @@
 use std::{
     collections::HashSet,
     env, fs, io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use exeunit::{NotEntered, Program};
@@ -24,6 +25,7 @@ use crate::{
     local::{Crew, LocalNode},
     market::Market,
     network::{NetworkSocket, Networks},
+    overview::Outlook,
     payment::{Payments, platform::Platform},
     provider::{
         Prices, Provider,
@@ -31,6 +33,7 @@ use crate::{
         exe_unit::Workshop,
     },
     registry::{Registry, TagError},
+    state::{StateError, Store},
 };
 
 /// A node to be; from [`LocalNode::builder`](crate::LocalNode::builder).
@@ -45,6 +48,7 @@ pub struct LocalNodeBuilder {
     clock: Clock,
     seed: Option<u64>,
     port: u16,
+    preferred_port: u16,
     app_keys: Vec<(String, Option<String>)>,
     images: Vec<(PathBuf, Option<String>)>,
 }
@@ -79,6 +83,9 @@ pub enum StartError {
     /// Nothing can become an exe-unit.
     #[error(transparent)]
     ExeUnit(#[from] NotEntered),
+    /// What it kept when it ran before cannot be used.
+    #[error("what the node keeps cannot be used")]
+    State(#[from] StateError),
     /// A provider says something that the market does not understand.
     #[error("the offer of provider {provider} makes no sense: {reason}")]
     #[expect(missing_docs, reason = "the message says it")]
@@ -96,6 +103,7 @@ impl LocalNodeBuilder {
             clock: Clock::system(),
             seed: None,
             port: 0,
+            preferred_port: 0,
             app_keys: vec![],
             images: vec![],
         }
@@ -113,7 +121,9 @@ impl LocalNodeBuilder {
         self
     }
 
-    /// Where it keeps its files; in a temporary folder unless it is told otherwise.
+    /// Where it keeps its files, and its state: agreements, activities, allocations, bills, identities. A node that is
+    /// started there again goes on with them, and with the exe-units that still run if it was killed. In a temporary
+    /// folder unless it is told otherwise.
     pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_folder = Some(folder.into());
         self
@@ -149,6 +159,12 @@ impl LocalNodeBuilder {
         self
     }
 
+    /// On which port of loopback its API is, if it can be had and the node was not on another before in its data folder.
+    pub fn preferred_port(mut self, port: u16) -> Self {
+        self.preferred_port = port;
+        self
+    }
+
     /// Lets in a requestor, or a provider of others, with an identity of its own: by an app key that is called `name`,
     /// and that is drawn unless it is given. Without any there is one, `autoconfigured`.
     pub fn app_key(mut self, name: impl Into<String>, key: impl Into<Option<String>>) -> Self {
@@ -175,11 +191,9 @@ impl LocalNodeBuilder {
         let path = folder.path().join(NETWORK_SOCKET);
         let plugs =
             NetworkSocket::listen(&path).map_err(|source| StartError::Networks { path, source })?;
-        let port = self.port;
-        let no_port = |source| StartError::Listen { port, source };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-        let listener = listener.map_err(no_port)?;
-        let address = listener.local_addr().map_err(no_port)?;
+        let (providers, services) = (Crew::new(), Crew::new());
+        let store = self.store(&folder, &services)?;
+        let (listener, address) = self.listen(store.as_ref()).await?;
         let cache = self.cache(&folder)?;
         let workshop = Workshop {
             program,
@@ -187,16 +201,20 @@ impl LocalNodeBuilder {
             network_socket: folder.path().join(NETWORK_SOCKET),
             cache: cache.clone(),
             activities: private(&folder, ACTIVITIES)?,
+            outlive_node: match self.data_folder {
+                Some(_) => OUTLIVE_NODE,
+                None => Duration::ZERO,
+            },
             node: Arc::clone(&folder),
         };
 
-        let mut ids = self.seed.map_or_else(Ids::random, Ids::seeded);
-        let requestors = self.requestors(&mut ids)?;
-        let provider_ids: Vec<_> = self.providers.iter().map(|_| ids.node()).collect();
-        let (providers, services) = (Crew::new(), Crew::new());
+        let mut ids = self.ids(store.as_ref())?;
+        let requestors = self.requestors(&mut ids, store.as_ref())?;
+        let provider_ids = self.provider_ids(&mut ids, store.as_ref())?;
         let callers = requestors.iter().map(|(_, requestor)| requestor.id);
         let nodes = provider_ids.iter().copied().chain(callers).collect();
-        let (used, bus) = self.services(nodes, &mut ids, &services.tasks).await;
+        let tasks = &services.tasks;
+        let (used, bus) = self.services(nodes, &mut ids, tasks, store).await?;
         let registry = self.registry(&folder, &services.tasks).await?;
         self.hire(&provider_ids, &used, &workshop, &providers)?;
         let connected = socket.serve(bus.clone(), services.stop.clone(), services.tasks.clone());
@@ -212,6 +230,7 @@ impl LocalNodeBuilder {
         let plugs = plugs.serve(networks.clone(), stop, tasks);
         services.tasks.spawn(plugs);
         let api = Api {
+            outlook: self.outlook(&used, &provider_ids, &requestors, &url),
             identities: requestors.iter().cloned().collect(),
             market: used.market,
             activities: used.activities,
@@ -239,7 +258,11 @@ impl LocalNodeBuilder {
     }
 
     /// Who is let in, by which app key.
-    fn requestors(&self, ids: &mut Ids) -> Result<Vec<(String, Identity)>, StartError> {
+    fn requestors(
+        &self,
+        ids: &mut Ids,
+        store: Option<&Store>,
+    ) -> Result<Vec<(String, Identity)>, StartError> {
         let usual = [("autoconfigured".to_owned(), None)];
         let keys = match self.app_keys.as_slice() {
             [] => usual.as_slice(),
@@ -247,8 +270,12 @@ impl LocalNodeBuilder {
         };
         let mut requestors: Vec<(String, Identity)> = Vec::new();
         for (name, key) in keys {
-            let (id, drawn) = (ids.node(), ids.app_key());
-            let key = key.clone().unwrap_or(drawn);
+            let id = identity(store, &format!("requestor {name}"), ids.node())?;
+            let drawn = ids.app_key();
+            let key = match key {
+                Some(key) => key.clone(),
+                None => kept(store, &format!("app key {name}"), drawn)?,
+            };
             if requestors
                 .iter()
                 .any(|(other, one)| *other == key || one.name == *name)
@@ -292,6 +319,100 @@ impl LocalNodeBuilder {
         }
     }
 
+    /// On the port that was asked for; or else on that of before, or that which is preferred, if it can be had.
+    async fn listen(&self, store: Option<&Store>) -> Result<(TcpListener, SocketAddr), StartError> {
+        let at = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        let before = store
+            .map(|store| store.setting(PORT))
+            .transpose()?
+            .flatten();
+        let before = before.and_then(|port| port.parse().ok());
+        let port = match self.port {
+            0 => before.unwrap_or(self.preferred_port),
+            port => port,
+        };
+        let listener = match at(port).await {
+            Err(error) if self.port == 0 => {
+                tracing::warn!(port, %error, "another port is taken, as this cannot be had");
+                at(0).await
+            }
+            listener => listener,
+        };
+        let no_port = |source| StartError::Listen { port, source };
+        let listener = listener.map_err(no_port)?;
+        let address = listener.local_addr().map_err(no_port)?;
+        if let Some(store) = store {
+            store.set(PORT, &address.port().to_string())?;
+        }
+        Ok((listener, address))
+    }
+
+    /// Who its providers are: on each start of a node that keeps its state, the same.
+    fn provider_ids(
+        &self,
+        ids: &mut Ids,
+        store: Option<&Store>,
+    ) -> Result<Vec<NodeId>, StateError> {
+        // Those of one name are told apart by their order.
+        let named = self.providers.iter().enumerate().map(|(index, one)| {
+            let same = self.providers[..index].iter();
+            let same = same.filter(|other| other.name() == one.name()).count();
+            format!("provider {} {}", one.name(), same + 1)
+        });
+        named
+            .map(|name| identity(store, &name, ids.node()))
+            .collect()
+    }
+
+    fn outlook(
+        &self,
+        used: &Services,
+        provider_ids: &[NodeId],
+        requestors: &[(String, Identity)],
+        url: &str,
+    ) -> Outlook {
+        let providers = self.providers.iter().zip(provider_ids);
+        Outlook {
+            market: used.market.clone(),
+            activities: used.activities.clone(),
+            payments: used.payments.clone(),
+            providers: providers.map(|(one, id)| one.overview(*id)).collect(),
+            requestor: requestors
+                .first()
+                .map(|(_, one)| one.id)
+                .unwrap_or_default(),
+            started: self.clock.now(),
+            url: url.to_owned(),
+        }
+    }
+
+    /// Where its ids come from. What follows from a seed differs from start to start: those of the last are in use.
+    fn ids(&self, store: Option<&Store>) -> Result<Ids, StateError> {
+        let starts = match store {
+            None => 0,
+            Some(store) => {
+                let starts = store
+                    .setting(STARTS)?
+                    .and_then(|starts| starts.parse().ok());
+                let starts: u64 = starts.unwrap_or_default();
+                store.set(STARTS, &(starts + 1).to_string())?;
+                starts
+            }
+        };
+        let seeded = |seed: u64| Ids::seeded(seed.wrapping_add(starts));
+        Ok(self.seed.map_or_else(Ids::random, seeded))
+    }
+
+    /// Where it keeps what outlives it, if anything does.
+    fn store(&self, folder: &Folder, crew: &Crew) -> Result<Option<Store>, StateError> {
+        let path = self
+            .data_folder
+            .as_ref()
+            .map(|_| folder.path().join(DATABASE));
+        path.map(|path| Store::open(&path, crew.stop.clone()))
+            .transpose()
+    }
+
     fn cache(&self, folder: &Folder) -> Result<PathBuf, StartError> {
         let path = match &self.cache_folder {
             Some(path) => path.clone(),
@@ -308,14 +429,21 @@ impl LocalNodeBuilder {
         nodes: HashSet<NodeId>,
         ids: &mut Ids,
         tasks: &TaskTracker,
-    ) -> (Services, Bus) {
+        store: Option<Store>,
+    ) -> Result<(Services, Bus), StateError> {
         let clock = &self.clock;
         let bus = Bus::open(nodes, clock.clone(), tasks);
-        let market = Market::open(ids.fork(), clock.clone(), tasks);
+        let market = Market::open(ids.fork(), clock.clone(), tasks, store.clone())?;
         let (roster, on) = (ids.fork(), bus.clone());
-        let activities = Activities::open(roster, clock.clone(), tasks, market.clone(), on)
-            .await
-            .expect("nobody else is on the bus yet");
+        let activities = Activities::open(
+            roster,
+            clock.clone(),
+            tasks,
+            market.clone(),
+            on,
+            store.clone(),
+        );
+        let activities = activities.await?;
         let payments = Payments::open(
             ids.fork(),
             self.platforms.clone(),
@@ -323,14 +451,15 @@ impl LocalNodeBuilder {
             tasks,
             market.clone(),
             activities.clone(),
-        );
+            store,
+        )?;
         let services = Services {
             market,
             activities,
             payments,
             clock: clock.clone(),
         };
-        (services, bus)
+        Ok((services, bus))
     }
 
     /// Puts all providers to work.
@@ -357,12 +486,39 @@ impl LocalNodeBuilder {
     }
 }
 
+/// For how long the exe-units of a node that keeps its state look for it after it was killed.
+const OUTLIVE_NODE: Duration = Duration::from_secs(600);
+
 /// What there is in a node's folder.
 const ACTIVITIES: &str = "activities";
 const BUS: &str = "bus";
 const IMAGES: &str = "images";
 const SOCKET: &str = "bus/socket";
 const NETWORK_SOCKET: &str = "bus/networks";
+const DATABASE: &str = "node.db";
+
+/// The setting that says how often it was started.
+const STARTS: &str = "starts";
+/// The setting that says at which port its API was.
+const PORT: &str = "port";
+
+/// A setting: as it was before, or else new.
+fn kept(store: Option<&Store>, name: &str, new: String) -> Result<String, StateError> {
+    let Some(store) = store else {
+        return Ok(new);
+    };
+    if let Some(before) = store.setting(name)? {
+        return Ok(before);
+    }
+    store.set(name, &new)?;
+    Ok(new)
+}
+
+/// Who bears a name: who did before, or else somebody new.
+fn identity(store: Option<&Store>, name: &str, new: NodeId) -> Result<NodeId, StateError> {
+    // Whoever writes something else there gets a new identity.
+    Ok(kept(store, name, new.to_string())?.parse().unwrap_or(new))
+}
 
 fn private(folder: &Folder, name: &str) -> Result<PathBuf, StartError> {
     folder.private(name).map_err(|source| StartError::Folder {

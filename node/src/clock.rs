@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 /// Tells the time to everything in a node, so that a test can say what time it is.
@@ -24,6 +24,12 @@ impl Clock {
     /// A clock that shows what `now` says.
     pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
+    }
+
+    /// A clock that is so much ahead of this one, or behind it.
+    pub(crate) fn skewed(&self, by: TimeDelta) -> Self {
+        let clock = self.clone();
+        Self::new(move || clock.now() + by)
     }
 
     /// The time.

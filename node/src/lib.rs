@@ -24,7 +24,7 @@
 //!
 //! # What there is not yet
 //!
-//! Manifests, and a memory that outlives the process.
+//! Manifests.
 
 mod activity;
 mod builder;
@@ -39,10 +39,12 @@ mod local;
 mod log;
 mod market;
 mod network;
+mod overview;
 mod owned;
 mod payment;
 mod provider;
 mod registry;
+mod state;
 
 pub use self::{
     builder::{LocalNodeBuilder, StartError},
@@ -51,7 +53,8 @@ pub use self::{
     local::{LocalNode, StopError},
     network::Quality,
     payment::platform::Platform,
-    provider::{Prices, Provider},
+    provider::{Faults, Prices, Provider, ProvidersError, Rules, Runtime, Stage},
+    state::StateError,
 };
 
 /// The programs of the README compile.

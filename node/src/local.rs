@@ -90,6 +90,12 @@ impl LocalNode {
         &self.cache
     }
 
+    /// Returns if the node cannot go on: when what has happened cannot be written into its data folder, and so may not
+    /// be acknowledged. [`stop`](Self::stop) it then.
+    pub async fn failed(&self) {
+        self.services.stop.cancelled().await;
+    }
+
     /// Ends everything in order: the exe-units, the API and the bus; and removes its files, if they were temporary.
     pub async fn stop(self) -> Result<(), StopError> {
         self.providers.end().await;

@@ -27,14 +27,20 @@ impl<E> Default for EventLog<E> {
 }
 
 impl<E> EventLog<E> {
-    /// Notes that `event` happened `now`, or as soon after as it can have a time of its own.
-    pub(crate) fn push(&mut self, now: DateTime<Utc>, event: E) {
+    /// Notes that `event` happened `now`, or as soon after as it can have a time of its own: that time.
+    pub(crate) fn push(&mut self, now: DateTime<Utc>, event: E) -> DateTime<Utc> {
         let next = self.last + TimeDelta::microseconds(1);
         self.last = now.trunc_subsecs(6).max(next);
         self.events.insert(self.last, event);
         if self.events.len() > KEPT {
             self.events.pop_first();
         }
+        self.last
+    }
+
+    /// The event of exactly that time.
+    pub(crate) fn at(&self, time: DateTime<Utc>) -> Option<&E> {
+        self.events.get(&time)
     }
 
     /// The events strictly after `time`, in their order.

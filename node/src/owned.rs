@@ -9,7 +9,10 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    state::{Record, Store},
+};
 
 /// A state that changes in steps, each at a time that it is told.
 pub(crate) trait Machine: Send + 'static {
@@ -18,6 +21,11 @@ pub(crate) trait Machine: Send + 'static {
 
     /// What has changed since this was last asked.
     fn take_changes(&mut self) -> Vec<Self::Topic>;
+
+    /// What has changed since this was last asked, and is to outlive the process.
+    fn take_records(&mut self) -> Vec<Record> {
+        Vec::new()
+    }
 
     /// When something is due that nobody will ask for.
     fn next_deadline(&self) -> Option<DateTime<Utc>> {
@@ -38,10 +46,21 @@ type Step<M> = Box<dyn FnOnce(&mut Owner<M>) + Send>;
 impl<M: Machine> Owned<M> {
     /// Gives `machine` an owner among `tasks`.
     pub(crate) fn start(machine: M, clock: Clock, tasks: &TaskTracker) -> Self {
+        Self::start_kept(machine, clock, tasks, None)
+    }
+
+    /// Gives `machine` an owner among `tasks`, who writes what changes into a store before anybody hears of it.
+    pub(crate) fn start_kept(
+        machine: M,
+        clock: Clock,
+        tasks: &TaskTracker,
+        store: Option<Store>,
+    ) -> Self {
         let (steps, inbox) = mpsc::unbounded_channel();
         let owner = Owner {
             machine,
             clock,
+            store,
             waiting: HashMap::new(),
         };
         tasks.spawn(owner.run(inbox));
@@ -56,8 +75,10 @@ impl<M: Machine> Owned<M> {
         let (answer, answered) = oneshot::channel();
         self.send(Box::new(move |owner| {
             let now = owner.clock.now();
+            let taken = step(&mut owner.machine, now);
+            owner.keep();
             // Who asked may have gone; the step is taken all the same.
-            let _ = answer.send(step(&mut owner.machine, now));
+            let _ = answer.send(taken);
         }));
         answered.await.expect(OWNER_LIVES)
     }
@@ -98,6 +119,7 @@ impl<M: Machine> Owned<M> {
                 Some(answer) => Turn::Answer(answer),
                 None => Turn::Wait(owner.wait_for(topic)),
             };
+            owner.keep();
             let _ = answer.send(turn);
         }));
         answered.await.expect(OWNER_LIVES)
@@ -133,6 +155,7 @@ impl<M: Machine> fmt::Debug for Owned<M> {
 struct Owner<M: Machine> {
     machine: M,
     clock: Clock,
+    store: Option<Store>,
     waiting: HashMap<M::Topic, Vec<oneshot::Sender<()>>>,
 }
 
@@ -151,9 +174,19 @@ impl<M: Machine> Owner<M> {
                     Some(step) => step(&mut self),
                     None => return,
                 },
-                () = due => self.machine.wake(self.clock.now()),
+                () = due => {
+                    self.machine.wake(self.clock.now());
+                    self.keep();
+                }
             }
             self.tell_changes();
+        }
+    }
+
+    /// Writes down what has changed. The database is a file on this machine: nobody waits long.
+    fn keep(&mut self) {
+        if let Some(store) = &self.store {
+            store.write(&self.machine.take_records());
         }
     }
 

@@ -3,19 +3,17 @@
 use std::{
     collections::{HashMap, VecDeque},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use futures::{SinkExt, StreamExt};
-use tokio::{
-    net::UnixStream,
-    sync::{mpsc, oneshot},
-};
-use tokio_util::codec::Framed;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    CallError, CallReply, CallReplyCode, CallReplyType, CallRequest, Hello, Packet, PacketCodec,
-    PacketError, PacketKind, Pong, RegisterReply, RegisterReplyCode, RegisterRequest, decode,
-    encode, message::Message,
+    CallError, CallReply, CallReplyCode, CallReplyType, CallRequest, Packet, PacketError,
+    PacketKind, Pong, RegisterReply, RegisterReplyCode, RegisterRequest, decode, encode,
+    link::{Link, Outlook},
+    message::Message,
 };
 
 /// How many packets may wait to be written before whoever sends more has to wait as well.
@@ -25,6 +23,7 @@ const QUEUE: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Bus {
     orders: mpsc::Sender<Order>,
+    outlook: Outlook,
 }
 
 /// Why there is no connection to the bus.
@@ -66,22 +65,24 @@ pub struct IncomingCall {
 impl Bus {
     /// Connects to the bus's socket. `name` is what this program is called there.
     pub async fn connect(path: &Path, name: &str) -> Result<Self, ConnectError> {
-        let failed = |source| ConnectError {
+        Self::connect_for_long(path, name, Duration::ZERO).await
+    }
+
+    /// Connects to the bus's socket. A bus that is lost is looked for again for as long as `patience`, at the same
+    /// path: then all addresses are registered there anew. Calls that were not answered fail; later ones wait.
+    pub async fn connect_for_long(
+        path: &Path,
+        name: &str,
+        patience: Duration,
+    ) -> Result<Self, ConnectError> {
+        let found = Link::find(path, name, patience).await;
+        let (link, outlook) = found.map_err(|source| ConnectError {
             path: path.to_owned(),
             source,
-        };
-        let stream = UnixStream::connect(path).await;
-        let stream = stream.map_err(|error| failed(error.into()))?;
-        let mut connection = Framed::new(stream, PacketCodec::default());
-        let hello = PacketKind::Hello(Hello {
-            name: name.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            instance_id: std::process::id().to_be_bytes().to_vec(),
-        });
-        connection.send(hello.into()).await.map_err(failed)?;
+        })?;
         let (orders, received) = mpsc::channel(QUEUE);
-        tokio::spawn(serve(connection, orders.downgrade(), received));
-        Ok(Self { orders })
+        tokio::spawn(serve(link, orders.downgrade(), received));
+        Ok(Self { orders, outlook })
     }
 
     /// Registers an address; the calls to it, and to all below it, arrive in their order.
@@ -118,6 +119,22 @@ impl Bus {
         self.orders.send(order).await.map_err(|_| gone())?;
         let data = answer.await.unwrap_or_else(|_| Err(gone()))?;
         decode::<Result<M::Reply, CallError>>(&data)?
+    }
+
+    /// Waits while the bus is lost and looked for; whether it is there then.
+    pub async fn is_there(&self) -> bool {
+        let mut is_up = self.outlook.is_up.clone();
+        is_up.wait_for(|is_up| *is_up).await.is_ok()
+    }
+
+    /// Whether it is there at this moment.
+    pub fn is_there_now(&self) -> bool {
+        *self.outlook.is_up.borrow()
+    }
+
+    /// Looks for it no more when it is lost, or if it is now.
+    pub fn give_up(&self) {
+        self.outlook.give_up.cancel();
     }
 
     /// Waits until the connection is closed.
@@ -158,6 +175,8 @@ impl IncomingCall {
 #[derive(Debug)]
 struct Reply {
     request_id: String,
+    /// By which connection the call came: the answer has to go back by the same.
+    connection: u64,
     /// None once the last answer is given.
     orders: Option<mpsc::Sender<Order>>,
 }
@@ -179,7 +198,8 @@ impl Reply {
             ),
         };
         let reply = self.packet(code, kind, data);
-        orders.send(Order::Send(reply)).await.is_ok()
+        let answer = Order::Answer(self.connection, reply);
+        orders.send(answer).await.is_ok()
     }
 
     fn packet(&self, code: CallReplyCode, kind: CallReplyType, data: Vec<u8>) -> PacketKind {
@@ -198,7 +218,7 @@ impl Drop for Reply {
             let text = b"the service has not answered".to_vec();
             let failure = self.packet(CallReplyCode::ServiceFailure, CallReplyType::Full, text);
             // Where no room is left for it, or no connection, the caller has to find out by itself.
-            let _ = orders.try_send(Order::Send(failure));
+            let _ = orders.try_send(Order::Answer(self.connection, failure));
         }
     }
 }
@@ -216,35 +236,66 @@ enum Order {
         data: Vec<u8>,
         replied: oneshot::Sender<Result<Vec<u8>, CallError>>,
     },
-    Send(PacketKind),
+    /// To a call that came by a connection.
+    Answer(u64, PacketKind),
 }
 
-/// Reads and writes the connection until it breaks, or nobody has a use for it.
+/// Reads and writes connections until the bus is lost for good, or nobody has a use for it.
 async fn serve(
-    mut connection: Framed<UnixStream, PacketCodec>,
+    mut link: Link,
     orders: mpsc::WeakSender<Order>,
     mut received: mpsc::Receiver<Order>,
 ) {
     let mut desk = Desk::new(orders);
+    let mut first = Vec::new();
+    while converse(
+        &mut link,
+        &mut desk,
+        std::mem::take(&mut first),
+        &mut received,
+    )
+    .await
+    {
+        desk.forget_calls();
+        if !link.find_again().await {
+            return;
+        }
+        first = desk.register_again();
+    }
+}
+
+/// Reads and writes a connection until it breaks, or nobody has a use for it: then false.
+async fn converse(
+    link: &mut Link,
+    desk: &mut Desk,
+    first: Vec<PacketKind>,
+    received: &mut mpsc::Receiver<Order>,
+) -> bool {
+    for packet in first {
+        if link.connection.send(packet.into()).await.is_err() {
+            return true;
+        }
+    }
+    link.restored();
     loop {
         let outgoing = tokio::select! {
             order = received.recv() => match order {
-                Some(order) => Some(desk.accept(order)),
-                None => return,
+                Some(order) => desk.accept(order),
+                None => return false,
             },
-            packet = connection.next() => match packet {
+            packet = link.connection.next() => match packet {
                 Some(Ok(packet)) => desk.receive(packet),
                 Some(Err(error)) => {
                     tracing::warn!(%error, "the bus speaks nonsense");
-                    return;
+                    return true;
                 }
-                None => return,
+                None => return true,
             },
         };
         if let Some(packet) = outgoing
-            && connection.send(packet.into()).await.is_err()
+            && link.connection.send(packet.into()).await.is_err()
         {
-            return;
+            return true;
         }
     }
 }
@@ -252,6 +303,8 @@ async fn serve(
 /// Who waits for what.
 struct Desk {
     orders: mpsc::WeakSender<Order>,
+    /// Which connection this is.
+    connection: u64,
     calls_made: u64,
     calling: HashMap<String, oneshot::Sender<Result<Vec<u8>, CallError>>>,
     /// In the order of their requests, which is that of the replies.
@@ -262,13 +315,15 @@ struct Desk {
 struct Registration {
     address: String,
     calls: mpsc::UnboundedSender<IncomingCall>,
-    registered: oneshot::Sender<Result<(), RegisterError>>,
+    /// Who waits for it; nobody if it is registered again.
+    registered: Option<oneshot::Sender<Result<(), RegisterError>>>,
 }
 
 impl Desk {
     fn new(orders: mpsc::WeakSender<Order>) -> Self {
         Self {
             orders,
+            connection: 0,
             calls_made: 0,
             calling: HashMap::new(),
             registering: VecDeque::new(),
@@ -276,9 +331,37 @@ impl Desk {
         }
     }
 
-    /// The packet by which an order is carried out.
-    fn accept(&mut self, order: Order) -> PacketKind {
-        match order {
+    /// A connection is lost: nobody will answer what was asked by it, or hears what was asked by the other side.
+    fn forget_calls(&mut self) {
+        self.connection += 1;
+        self.calling.clear();
+        // What was being registered again is to be so next time; whoever waits for the first time waits no longer.
+        for registration in self.registering.drain(..) {
+            if registration.registered.is_none() {
+                self.services
+                    .insert(registration.address, registration.calls);
+            }
+        }
+    }
+
+    /// How all services are registered at a bus that knows none of them.
+    fn register_again(&mut self) -> Vec<PacketKind> {
+        let services = std::mem::take(&mut self.services);
+        let registration = |(address, calls): (String, mpsc::UnboundedSender<IncomingCall>)| {
+            let service_id = address.clone();
+            self.registering.push_back(Registration {
+                address,
+                calls,
+                registered: None,
+            });
+            PacketKind::RegisterRequest(RegisterRequest { service_id })
+        };
+        services.into_iter().map(registration).collect()
+    }
+
+    /// The packet by which an order is carried out, if it still can be.
+    fn accept(&mut self, order: Order) -> Option<PacketKind> {
+        Some(match order {
             Order::Register {
                 address,
                 calls,
@@ -287,7 +370,7 @@ impl Desk {
                 self.registering.push_back(Registration {
                     address: address.clone(),
                     calls,
-                    registered,
+                    registered: Some(registered),
                 });
                 PacketKind::RegisterRequest(RegisterRequest {
                     service_id: address,
@@ -309,8 +392,9 @@ impl Desk {
                     no_reply: false,
                 })
             }
-            Order::Send(packet) => packet,
-        }
+            Order::Answer(connection, packet) if connection == self.connection => packet,
+            Order::Answer(..) => return None,
+        })
     }
 
     /// Hands a packet to whoever waits for it; what is left to be sent back at once.
@@ -330,6 +414,7 @@ impl Desk {
     fn deliver(&mut self, call: CallRequest) -> Option<PacketKind> {
         let mut reply = Reply {
             request_id: call.request_id,
+            connection: self.connection,
             orders: self.orders.upgrade().filter(|_| !call.no_reply),
         };
         let services = &self.services;
@@ -376,11 +461,16 @@ impl Desk {
                 self.services.insert(address, registration.calls);
                 Ok(())
             }
-            false => Err(RegisterError::Refused {
-                address,
-                reason: reply.message,
-            }),
+            false => {
+                tracing::warn!(address, reason = reply.message, "an address is refused");
+                Err(RegisterError::Refused {
+                    address,
+                    reason: reply.message,
+                })
+            }
         };
-        let _ = registration.registered.send(answer);
+        if let Some(registered) = registration.registered {
+            let _ = registered.send(answer);
+        }
     }
 }

@@ -12,6 +12,7 @@ mod bus;
 mod codec;
 mod error;
 mod flexbuffer;
+mod link;
 pub mod message;
 mod packet;
 

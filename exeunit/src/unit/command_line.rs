@@ -65,7 +65,7 @@ fn parse_runtime(name: &str) -> Result<RuntimeKind, String> {
 #[derive(Debug, Subcommand)]
 pub(super) enum Mode {
     /// Take scripts from the service bus at $GSB_URL
-    ServiceBus(ServiceBus),
+    ServiceBus(Box<ServiceBus>),
     /// Print what an offer says of the runtime, as JSON
     OfferTemplate,
     /// Check that the runtime can work on this machine
@@ -99,6 +99,18 @@ pub(super) struct ServiceBus {
     /// The socket of the node that carries networks between sandboxes; without it, none can be joined
     #[arg(long, env = SOCKET_VARIABLE, value_name = "PATH")]
     pub(super) network_socket: Option<PathBuf>,
+
+    /// For how many seconds to look for a bus that was lost, before ending with it
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(super) outlive_node: u64,
+
+    /// For tests of requestors: die when this command begins, counted from 1 over all scripts
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) die_at_command: Option<u64>,
+
+    /// For tests of requestors: get the image no faster than this
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) image_bytes_per_second: Option<u64>,
 }
 
 fn parse_socket(url: &str) -> Result<PathBuf, String> {

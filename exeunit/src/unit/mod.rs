@@ -7,8 +7,8 @@
 //! bus ◀──calls── reporter ◀─────┴────────────usage──── meter ◀──────────┘
 //! ```
 //!
-//! It ends when it is told to by a signal, when its sandbox is gone, and when the node is: then what runs is stopped,
-//! whoever waits gets an answer, the last usage is reported, and after it the state Terminated.
+//! It ends when it is told to by a signal, when its sandbox is gone, and when the node is, for good: then what runs is
+//! stopped, whoever waits gets an answer, the last usage is reported, and after it the state Terminated.
 
 mod command_line;
 mod logs;
@@ -177,9 +177,11 @@ impl ExeUnit {
         started: Instant,
     ) -> Result<Self, ExeUnitError> {
         let signals = Signals::listen().map_err(ExeUnitError::Tokio)?;
-        let bus = Bus::connect(&settings.gsb_url, "exe-unit").await?;
+        let patience = Duration::from_secs(settings.outlive_node);
+        let bus = Bus::connect_for_long(&settings.gsb_url, "exe-unit", patience).await?;
         let transfers = Transfers::new(bus.clone(), storage_bytes(&agreement));
-        let images = Images::new(settings.cache_dir.clone(), transfers.clone());
+        let images = Images::new(settings.cache_dir.clone(), transfers.clone())
+            .bytes_per_second(settings.image_bytes_per_second);
         let runtime = runtime::choose(command_line, settings, &agreement, images)?;
         let executor = Executor::new(runtime, transfers);
         let monitor = executor.monitor();
@@ -197,6 +199,7 @@ impl ExeUnit {
             jobs,
             news: received_news,
             states,
+            die_at_command: settings.die_at_command,
         };
         let spool = Spool::new(settings.work_dir.clone(), spool_bytes(&agreement));
         let supervisor = Supervisor::start(connections, spool);
@@ -255,6 +258,7 @@ impl ExeUnit {
 
     /// Ends in order.
     async fn stop(self, reason: String) {
+        self.bus.give_up();
         // Measured before the sandbox goes, and with its memory what it has used of it.
         self.end_of_usage.cancel();
         let meter = self.meter.await;

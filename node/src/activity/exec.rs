@@ -68,7 +68,12 @@ impl Activities {
             timeout: None,
         };
         let answered = self.call(caller, &id, &exec, ANSWER_TIMEOUT).await?;
-        Ok(BatchId::from(answered))
+        let (noted, running) = (BatchId::from(answered), id);
+        let batch = noted.clone();
+        self.roster
+            .ask(move |roster, _| roster.note_batch(&running, noted))
+            .await;
+        Ok(batch)
     }
 
     /// The results of a batch, once the command that the caller waits for has ended.
@@ -98,6 +103,7 @@ impl Activities {
         batch: BatchId,
     ) -> Result<impl Stream<Item = Result<RuntimeEvent, CallError>> + Send + use<>, ExecError> {
         self.living(caller, &id).await?;
+        self.wait_for_exe_unit(caller, &id, &service(&id)).await?;
         let events = StreamExecBatchResults {
             activity_id: id.to_string(),
             batch_id: batch.to_string(),
@@ -144,6 +150,7 @@ impl Activities {
     ) -> Result<M::Reply, ExecError> {
         self.living(caller, id).await?;
         let service = service(id);
+        self.wait_for_exe_unit(caller, id, &service).await?;
         let answer = tokio::time::timeout(timeout, self.bus.call(&service, message)).await;
         let silence = || CallError::Timeout("the exe-unit has not answered in time".to_owned());
         match answer.unwrap_or_else(|_| Err(silence())) {
@@ -153,6 +160,19 @@ impl Activities {
                 activity: id.clone(),
                 error,
             }),
+        }
+    }
+
+    /// Waits until an exe-unit is on the bus: after a node was started anew it has to find it first.
+    async fn wait_for_exe_unit(
+        &self,
+        caller: NodeId,
+        id: &ActivityId,
+        service: &str,
+    ) -> Result<(), ExecError> {
+        tokio::select! {
+            () = self.bus.wait_for(service, ANSWER_TIMEOUT) => Ok(()),
+            () = self.ended(caller, id.clone()) => self.living(caller, id).await,
         }
     }
 

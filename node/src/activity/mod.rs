@@ -21,13 +21,17 @@ use ya_client_model::{
 };
 
 use self::roster::{Roster, Topic};
-pub(crate) use self::{exec::ExecError, roster::NoActivity};
+pub(crate) use self::{
+    exec::ExecError,
+    roster::{ActivityOverview, NoActivity},
+};
 use crate::{
     clock::Clock,
-    gsb::{BindError, Bus},
-    id::{ActivityId, AgreementId, Ids},
+    gsb::Bus,
+    id::{ActivityId, AgreementId, BatchId, Ids},
     market::{AgreementError, Market},
     owned::Owned,
+    state::{StateError, Store},
 };
 
 /// The activities, for requestors and providers. Each operation says on whose behalf.
@@ -84,9 +88,12 @@ impl Activities {
         tasks: &TaskTracker,
         market: Market,
         bus: Bus,
-    ) -> Result<Self, BindError> {
-        let (_, calls) = bus.serve(reports::ADDRESS).await?;
-        let roster = Owned::start(Roster::new(ids), clock, tasks);
+        store: Option<Store>,
+    ) -> Result<Self, StateError> {
+        let roster = Roster::load(ids, store.as_ref())?;
+        let roster = Owned::start_kept(roster, clock, tasks, store);
+        let served = bus.serve(reports::ADDRESS).await;
+        let (_, calls) = served.expect("nobody else is on the bus yet");
         tasks.spawn(reports::serve(calls, roster.clone()));
         Ok(Self {
             roster,
@@ -177,6 +184,28 @@ impl Activities {
     /// Whose an activity is: its requestor and its provider.
     pub(crate) async fn parties(&self, id: ActivityId) -> Option<(NodeId, NodeId)> {
         self.roster.ask(move |roster, _| roster.parties(&id)).await
+    }
+
+    /// All activities, by whomever.
+    pub(crate) async fn all(&self) -> Vec<ActivityOverview> {
+        self.roster.ask(|roster, _| roster.all()).await
+    }
+
+    /// What an activity was told to run after some batches, once there is more; nothing if there never will be.
+    pub(crate) async fn batches_after(
+        &self,
+        id: &ActivityId,
+        seen: usize,
+        timeout: Duration,
+    ) -> Option<Vec<BatchId>> {
+        let (topic, id) = (Topic::Activity(id.clone()), id.clone());
+        let more = self.roster.poll(topic, timeout, move |roster, _| {
+            match roster.batches_after(&id, seen) {
+                Some([]) => None,
+                more => Some(more.map(<[_]>::to_vec)),
+            }
+        });
+        more.await.unwrap_or(Some(Vec::new()))
     }
 
     /// Under which agreement an activity is.

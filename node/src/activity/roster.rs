@@ -7,9 +7,8 @@
 //! ```
 //! Terminated is the end: whatever is reported afterwards is too late, and means nothing.
 
-use std::collections::{BTreeMap, HashMap};
-
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use ya_client_model::{
     NodeId,
     activity::{
@@ -20,17 +19,17 @@ use ya_client_model::{
 
 use crate::{
     id::{ActivityId, AgreementId, BatchId, Ids},
-    log::EventLog,
     market::Deal,
     owned::Machine,
+    state::{Happening, Kept, Logs, Record, StateError, Store, entity},
 };
 
 /// All activities, decided step by step.
 #[derive(Debug)]
 pub(crate) struct Roster {
     ids: Ids,
-    activities: BTreeMap<ActivityId, Activity>,
-    events: HashMap<NodeId, EventLog<Order>>,
+    activities: Kept<ActivityId, Activity>,
+    events: Logs<NodeId, Order>,
     changes: Vec<Topic>,
 }
 
@@ -43,7 +42,7 @@ pub(crate) enum Topic {
     Orders(NodeId),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Activity {
     agreement: AgreementId,
     requestor: NodeId,
@@ -51,10 +50,29 @@ struct Activity {
     state: ActivityState,
     usage: ActivityUsage,
     ending: bool,
+    created: DateTime<Utc>,
+    /// What it was told to run, the oldest first.
+    batches: Vec<BatchId>,
+}
+
+/// An activity as whoever runs the node sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct ActivityOverview {
+    pub(crate) id: ActivityId,
+    pub(crate) agreement: AgreementId,
+    pub(crate) requestor: NodeId,
+    pub(crate) provider: NodeId,
+    pub(crate) state: ActivityState,
+    /// By the agreement's counters, as far as it was counted.
+    pub(crate) usage: Vec<f64>,
+    /// Whether its provider was asked to end it.
+    pub(crate) is_ending: bool,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) batches: Vec<BatchId>,
 }
 
 /// What a provider is asked to do about an activity.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Order {
     activity: ActivityId,
     agreement: AgreementId,
@@ -66,15 +84,30 @@ struct Order {
 #[error("activity {0} not found")]
 pub(crate) struct NoActivity(pub(crate) ActivityId);
 
+entity!(Activity, "activities");
+
+impl Happening for Order {
+    const LOG: &'static str = "orders";
+}
+
 impl Roster {
     /// An empty roster.
     pub(crate) fn new(ids: Ids) -> Self {
         Self {
             ids,
-            activities: BTreeMap::new(),
-            events: HashMap::new(),
+            activities: Kept::default(),
+            events: Logs::default(),
             changes: Vec::new(),
         }
+    }
+
+    /// The roster that is in the store, if there is one.
+    pub(crate) fn load(ids: Ids, store: Option<&Store>) -> Result<Self, StateError> {
+        Ok(Self {
+            activities: Kept::load(store)?,
+            events: Logs::load(store)?,
+            ..Self::new(ids)
+        })
     }
 
     /// Has an activity created by the provider of a deal.
@@ -90,6 +123,8 @@ impl Roster {
                 timestamp: now.timestamp(),
             },
             ending: false,
+            created: now,
+            batches: Vec::new(),
         };
         self.activities.insert(id.clone(), activity);
         let create = ProviderEventType::CreateActivity {
@@ -146,8 +181,45 @@ impl Roster {
         id: &ActivityId,
         usage: ActivityUsage,
     ) -> Result<(), NoActivity> {
-        self.get_mut(id)?.usage = usage;
+        let activity = self.get_mut(id)?;
+        // Whoever reports on what has ended is an exe-unit that nobody knows, and learns that so.
+        if activity.state.state.0 == State::Terminated {
+            return Err(NoActivity(id.clone()));
+        }
+        activity.usage = usage;
         Ok(())
+    }
+
+    /// Notes that an activity was told to run a batch.
+    pub(crate) fn note_batch(&mut self, id: &ActivityId, batch: BatchId) {
+        if let Ok(activity) = self.get_mut(id) {
+            activity.batches.push(batch);
+            self.changes.push(Topic::Activity(id.clone()));
+        }
+    }
+
+    /// What an activity was told to run after some batches; nothing if it has ended and nothing will come.
+    pub(crate) fn batches_after(&self, id: &ActivityId, seen: usize) -> Option<&[BatchId]> {
+        let activity = self.activities.get(id)?;
+        let more = activity.batches.get(seen..).unwrap_or_default();
+        let has_ended = activity.state.state.0 == State::Terminated;
+        (!more.is_empty() || !has_ended).then_some(more)
+    }
+
+    /// All activities, by whomever.
+    pub(crate) fn all(&self) -> Vec<ActivityOverview> {
+        let overview = |(id, activity): (&ActivityId, &Activity)| ActivityOverview {
+            id: id.clone(),
+            agreement: activity.agreement.clone(),
+            requestor: activity.requestor,
+            provider: activity.provider,
+            state: activity.state.clone(),
+            usage: activity.usage.current_usage.clone().unwrap_or_default(),
+            is_ending: activity.ending,
+            created: activity.created,
+            batches: activity.batches.clone(),
+        };
+        self.activities.iter().map(overview).collect()
     }
 
     /// The state of an activity of the caller's.
@@ -207,10 +279,8 @@ impl Roster {
         after: DateTime<Utc>,
         at_most: usize,
     ) -> Vec<ProviderEvent> {
-        let orders = self.events.get(&provider);
-        orders
-            .into_iter()
-            .flat_map(|log| log.after(after))
+        self.events
+            .after(&provider, after)
             .take(at_most)
             .map(|(event_date, order)| ProviderEvent {
                 activity_id: order.activity.to_string(),
@@ -231,7 +301,7 @@ impl Roster {
             what,
         };
         let provider = activity.provider;
-        self.events.entry(provider).or_default().push(now, order);
+        self.events.push(provider, now, order);
         self.changes.push(Topic::Orders(provider));
     }
 
@@ -254,5 +324,11 @@ impl Machine for Roster {
 
     fn take_changes(&mut self) -> Vec<Topic> {
         std::mem::take(&mut self.changes)
+    }
+
+    fn take_records(&mut self) -> Vec<Record> {
+        let mut records = self.activities.take_records();
+        records.extend(self.events.take_records());
+        records
     }
 }

@@ -43,9 +43,9 @@ impl Scene {
         let clock = Clock::tokio(DateTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         let (requestor, provider) = (ids.node(), ids.node());
         let bus = Bus::open(HashSet::from([requestor]), clock.clone(), &tasks);
-        let market = Market::open(ids.fork(), clock.clone(), &tasks);
+        let market = Market::open(ids.fork(), clock.clone(), &tasks, None).unwrap();
         let agreement = agree(&market, requestor, provider).await;
-        let activities = Activities::open(ids, clock, &tasks, market.clone(), bus.clone());
+        let activities = Activities::open(ids, clock, &tasks, market.clone(), bus.clone(), None);
         Self {
             activities: activities.await.unwrap(),
             market,

@@ -11,7 +11,7 @@ mod routes;
 mod services;
 mod socket;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use exeunit::gsb::{CallError, decode, encode, message::Message};
 use futures::{Stream, stream};
@@ -80,6 +80,14 @@ impl Bus {
         let (line, calls) = self.open_line().await;
         self.bind(address.to_owned(), line.clone()).await?;
         Ok((line, calls))
+    }
+
+    /// Waits until there is a service of this address, or the time is up.
+    pub(crate) async fn wait_for(&self, address: &str, timeout: Duration) {
+        let wanted = address.to_owned();
+        let has = move |routes: &mut Routes, _| routes.has(&wanted).then_some(());
+        // Whoever calls a service that is not there is told so.
+        let _ = self.routes.poll(address.to_owned(), timeout, has).await;
     }
 
     /// A way to somebody, who may bind addresses to it.

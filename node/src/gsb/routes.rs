@@ -1,6 +1,6 @@
 //! Who gets the calls to which addresses.
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::collections::BTreeMap;
 
 use exeunit::gsb::CallError;
 use tokio::sync::mpsc;
@@ -13,6 +13,7 @@ use crate::owned::Machine;
 pub(super) struct Routes {
     services: BTreeMap<String, Line>,
     lines: u64,
+    bound: Vec<String>,
 }
 
 /// The way to somebody who has services on the bus.
@@ -63,6 +64,7 @@ impl Routes {
         if self.services.contains_key(&address) {
             return Err(BindError::Taken(address));
         }
+        self.bound.push(address.clone());
         self.services.insert(address, line);
         Ok(())
     }
@@ -82,6 +84,11 @@ impl Routes {
         self.services.retain(|_, bound| bound.id != line.id);
     }
 
+    /// Whether there is a service of exactly this address.
+    pub(super) fn has(&self, address: &str) -> bool {
+        self.services.contains_key(address)
+    }
+
     /// The way to the service nearest to an address, and what it is asked.
     pub(super) fn route(&self, address: &str) -> Result<(Line, String), CallError> {
         let service = |(service, component): (&str, &str)| {
@@ -95,11 +102,11 @@ impl Routes {
 }
 
 impl Machine for Routes {
-    /// Nobody waits for routes.
-    type Topic = Infallible;
+    /// An address that a service was given.
+    type Topic = String;
 
-    fn take_changes(&mut self) -> Vec<Infallible> {
-        Vec::new()
+    fn take_changes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.bound)
     }
 }
 

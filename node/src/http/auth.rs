@@ -9,7 +9,7 @@ use axum::{
 use serde::Deserialize;
 use ya_client_model::NodeId;
 
-use super::{ApiError, Shared, identity, registry};
+use super::{ApiError, Shared, identity, overview, registry};
 use crate::identity::Identity;
 
 /// Lets a request through whose app key is known, and ends it when the node stops.
@@ -34,7 +34,8 @@ pub(super) async fn admit(State(api): State<Shared>, mut request: Request, next:
 fn is_open(request: &Request) -> bool {
     let (method, path) = (request.method(), request.uri().path());
     let reads = matches!(*method, Method::GET | Method::HEAD);
-    reads && (path == identity::VERSION || path.starts_with(registry::OPEN))
+    let is_open = [identity::VERSION, overview::PAGE].contains(&path);
+    reads && (is_open || path.starts_with(registry::OPEN))
 }
 
 /// The app key of a request: a bearer's token, or, where a client cannot send one, in the query.

@@ -10,6 +10,7 @@ mod gsb;
 mod identity;
 mod market;
 mod network;
+mod overview;
 mod payment;
 mod registry;
 mod server;
@@ -24,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::error::ApiError;
 use crate::{
     activity::Activities, gsb::Services, identity::Identities, market::Market, network::Networks,
-    payment::Payments, registry::Registry,
+    overview::Outlook, payment::Payments, registry::Registry,
 };
 
 /// What the API gives access to.
@@ -39,6 +40,7 @@ pub(crate) struct Api {
     pub(crate) registry: Registry,
     /// Where all this is.
     pub(crate) url: String,
+    pub(crate) outlook: Outlook,
     /// Ends all that waits.
     pub(crate) stop: CancellationToken,
     /// Whose tasks websockets are.
@@ -61,6 +63,7 @@ fn router(api: Api) -> Router {
     let api = Arc::new(api);
     Router::new()
         .merge(identity::routes())
+        .merge(overview::routes())
         .nest("/market-api/v1", market::routes())
         .nest("/activity-api/v1", activity::routes())
         .nest("/payment-api/v1", payment::routes())

@@ -10,6 +10,7 @@
 //! ```
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use ya_client_model::{
     NodeId,
     market::{
@@ -22,10 +23,13 @@ use super::{
     board::{Board, Deadline, Notice, Side, Topic},
     matching::Terms,
 };
-use crate::id::{AgreementId, ProposalId, SubscriptionId};
+use crate::{
+    id::{AgreementId, ProposalId, SubscriptionId},
+    state::{Happening, entity},
+};
 
 /// One agreement.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Agreement {
     pub(super) demand: Half,
     pub(super) offer: Half,
@@ -39,7 +43,7 @@ pub(super) struct Agreement {
 }
 
 /// What one side brings to an agreement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Half {
     pub(super) subscription: SubscriptionId,
     pub(super) owner: NodeId,
@@ -60,7 +64,7 @@ pub(crate) enum Step {
 }
 
 /// Something that happened to an agreement.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct AgreementNotice {
     pub(super) agreement: AgreementId,
     pub(super) session: Option<String>,
@@ -146,7 +150,18 @@ impl Step {
     }
 }
 
+entity!(Agreement, "agreements");
+
+impl Happening for AgreementNotice {
+    const LOG: &'static str = "agreements";
+}
+
 impl Agreement {
+    /// Whether both sides are bound, or never will be.
+    pub(super) fn is_decided(&self) -> bool {
+        !matches!(self.state, State::Proposal | State::Pending)
+    }
+
     pub(super) fn side_of(&self, node: NodeId) -> Option<Side> {
         match node {
             node if node == self.demand.owner => Some(Side::Requestor),
@@ -317,7 +332,7 @@ impl Board {
                 session: half.session.clone(),
                 what: what.clone(),
             };
-            self.events.entry(half.owner).or_default().push(now, notice);
+            self.events.push(half.owner, now, notice);
             self.changes.push(Topic::Events(half.owner));
         }
     }

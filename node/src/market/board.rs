@@ -1,6 +1,6 @@
 //! The board where demands and offers stand, and what comes of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use ya_client_model::{NodeId, market::Reason};
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     id::{AgreementId, Ids, ProposalId, SubscriptionId},
-    log::EventLog,
     owned::Machine,
+    state::{Kept, Logs, Record, StateError, Store},
 };
 
 /// Who of the two.
@@ -49,9 +49,9 @@ pub(crate) struct Board {
     indexes: (Index, Index),
     pub(super) scans: BTreeMap<SubscriptionId, Scan>,
     pub(super) proposals: BTreeMap<ProposalId, Proposal>,
-    pub(super) agreements: BTreeMap<AgreementId, Agreement>,
+    pub(super) agreements: Kept<AgreementId, Agreement>,
     /// What happened to each node's agreements.
-    pub(super) events: HashMap<NodeId, EventLog<AgreementNotice>>,
+    pub(super) events: Logs<NodeId, AgreementNotice>,
     pub(super) deadlines: BTreeSet<(DateTime<Utc>, Deadline)>,
     pub(super) changes: Vec<Topic>,
 }
@@ -108,11 +108,25 @@ impl Board {
             indexes: Default::default(),
             scans: BTreeMap::new(),
             proposals: BTreeMap::new(),
-            agreements: BTreeMap::new(),
-            events: HashMap::new(),
+            agreements: Kept::default(),
+            events: Logs::default(),
             deadlines: BTreeSet::new(),
             changes: Vec::new(),
         }
+    }
+
+    /// A board with the agreements that are in the store, if there is one.
+    pub(crate) fn load(ids: Ids, store: Option<&Store>) -> Result<Self, StateError> {
+        let mut board = Self {
+            agreements: Kept::load(store)?,
+            events: Logs::load(store)?,
+            ..Self::new(ids)
+        };
+        let undecided = board.agreements.iter().filter(|(_, one)| !one.is_decided());
+        let deadline =
+            |(id, one): (&AgreementId, &Agreement)| (one.valid_to, Deadline::Agreement(id.clone()));
+        board.deadlines = undecided.map(deadline).collect();
+        Ok(board)
     }
 
     /// Puts up a demand or an offer. Whatever suits it is proposed to the demand's side.
@@ -230,6 +244,12 @@ impl Machine for Board {
 
     fn take_changes(&mut self) -> Vec<Topic> {
         std::mem::take(&mut self.changes)
+    }
+
+    fn take_records(&mut self) -> Vec<Record> {
+        let mut records = self.agreements.take_records();
+        records.extend(self.events.take_records());
+        records
     }
 
     fn next_deadline(&self) -> Option<DateTime<Utc>> {

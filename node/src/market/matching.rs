@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, FixedOffset};
 use rust_decimal::Decimal;
 use semver::Version;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
 use super::{
@@ -56,6 +57,30 @@ impl Terms {
     pub(crate) fn suit(&self, other: &Self) -> bool {
         let gets = |one: &Self, other: &Self| one.constraint.verdict(&other.properties);
         gets(self, other) == Verdict::True && gets(other, self) == Verdict::True
+    }
+}
+
+/// Terms as they are written down.
+#[derive(Serialize, Deserialize)]
+struct Written<P, C> {
+    properties: P,
+    constraints: C,
+}
+
+impl Serialize for Terms {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = Written {
+            properties: self.properties.to_json(),
+            constraints: &*self.constraints,
+        };
+        written.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Terms {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Written::<Value, String>::deserialize(deserializer)?;
+        Self::new(&written.properties, &written.constraints).map_err(D::Error::custom)
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) use self::{
     board::{NoSubscription, Side},
     matching::{Terms, TermsError},
     negotiation::{ProposalError, Seen},
-    view::{Deal, Standing, Wanted},
+    view::{AgreementOverview, Deal, Standing, Wanted},
 };
 use self::{
     board::{Board, Topic},
@@ -42,6 +42,7 @@ use crate::{
     clock::Clock,
     id::{AgreementId, Ids, SubscriptionId},
     owned::Owned,
+    state::{StateError, Store},
 };
 
 /// The market, for everybody who takes part in it. Each operation says on whose behalf.
@@ -52,10 +53,17 @@ pub(crate) struct Market {
 
 impl Market {
     /// Opens a market, which closes with its last handle.
-    pub(crate) fn open(ids: Ids, clock: Clock, tasks: &TaskTracker) -> Self {
-        Self {
-            board: Owned::start(Board::new(ids), clock, tasks),
-        }
+    /// What was agreed on there is in the store, if there is one.
+    pub(crate) fn open(
+        ids: Ids,
+        clock: Clock,
+        tasks: &TaskTracker,
+        store: Option<Store>,
+    ) -> Result<Self, StateError> {
+        let board = Board::load(ids, store.as_ref())?;
+        Ok(Self {
+            board: Owned::start_kept(board, clock, tasks, store),
+        })
     }
 
     /// Puts up a demand or an offer.
@@ -236,6 +244,11 @@ impl Market {
         self.board
             .ask(move |board, _| board.agreement(caller, &id))
             .await
+    }
+
+    /// All agreements, by whomever.
+    pub(crate) async fn all_agreements(&self) -> Vec<AgreementOverview> {
+        self.board.ask(|board, _| board.all_agreements()).await
     }
 
     /// What others need to know of an agreement of the caller's.

@@ -72,6 +72,13 @@ impl Properties {
             .collect()
     }
 
+    /// Adds other properties, in place of those of the same names.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        let others = others.0.iter();
+        self.0
+            .extend(others.map(|(name, value)| (name.clone(), value.clone())));
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }

@@ -11,7 +11,7 @@ use ya_client_model::{
 };
 
 use super::{
-    agreement::AgreementError,
+    agreement::{Agreement, AgreementError},
     board::{Board, NoSubscription, Notice, Side},
     matching::Terms,
     negotiation::{ProposalError, Seen},
@@ -60,7 +60,25 @@ pub(crate) struct Wanted {
     pub(crate) session: Option<String>,
 }
 
+/// An agreement as whoever runs the node sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct AgreementOverview {
+    pub(crate) deal: Deal,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) approved: Option<DateTime<Utc>>,
+}
+
 impl Board {
+    /// All agreements, by whomever.
+    pub(crate) fn all_agreements(&self) -> Vec<AgreementOverview> {
+        let overview = |(id, agreement): (&AgreementId, &Agreement)| AgreementOverview {
+            deal: deal(id, agreement),
+            created: agreement.created,
+            approved: agreement.approved,
+        };
+        self.agreements.iter().map(overview).collect()
+    }
+
     /// The demands, or the offers, of the caller's that stand.
     pub(crate) fn standing(&self, side: Side, caller: NodeId) -> Vec<Standing> {
         let own = self
@@ -223,15 +241,7 @@ impl Board {
             .get(id)
             .filter(|agreement| agreement.side_of(caller).is_some())
             .ok_or_else(|| AgreementError::NotFound(id.clone()))?;
-        Ok(Deal {
-            agreement: id.clone(),
-            requestor: agreement.demand.owner,
-            provider: agreement.offer.owner,
-            demand: agreement.demand.terms.clone(),
-            offer: agreement.offer.terms.clone(),
-            state: agreement.state,
-            reason: agreement.reason.clone(),
-        })
+        Ok(deal(id, agreement))
     }
 
     /// What happened to a node's agreements after a time, of one of its sessions or of all.
@@ -242,10 +252,8 @@ impl Board {
         after: DateTime<Utc>,
         at_most: usize,
     ) -> Vec<AgreementOperationEvent> {
-        let Some(log) = self.events.get(&owner) else {
-            return Vec::new();
-        };
-        log.after(after)
+        self.events
+            .after(&owner, after)
             .filter(|(_, notice)| session.is_none() || notice.session.as_deref() == session)
             .take(at_most)
             .map(|(event_date, notice)| AgreementOperationEvent {
@@ -290,5 +298,17 @@ impl Board {
             approved_signature: signature(agreement.approved.is_some()),
             committed_signature: signature(agreement.approved.is_some()),
         })
+    }
+}
+
+fn deal(id: &AgreementId, agreement: &Agreement) -> Deal {
+    Deal {
+        agreement: id.clone(),
+        requestor: agreement.demand.owner,
+        provider: agreement.offer.owner,
+        demand: agreement.demand.terms.clone(),
+        offer: agreement.offer.terms.clone(),
+        state: agreement.state,
+        reason: agreement.reason.clone(),
     }
 }

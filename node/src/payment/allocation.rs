@@ -18,25 +18,25 @@ use crate::id::AllocationId;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Allocation {
-    allocation_id: AllocationId,
+    pub(super) allocation_id: AllocationId,
     #[serde(skip)]
     pub(super) owner: NodeId,
-    address: String,
+    pub(super) address: String,
     pub(super) payment_platform: String,
-    total_amount: Amount,
-    spent_amount: Amount,
-    remaining_amount: Amount,
-    timestamp: DateTime<Utc>,
+    pub(super) total_amount: Amount,
+    pub(super) spent_amount: Amount,
+    pub(super) remaining_amount: Amount,
+    pub(super) timestamp: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    timeout: Option<DateTime<Utc>>,
-    created_ts: DateTime<Utc>,
-    updated_ts: DateTime<Utc>,
+    pub(super) timeout: Option<DateTime<Utc>>,
+    pub(super) created_ts: DateTime<Utc>,
+    pub(super) updated_ts: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    deposit: Option<Value>,
-    make_deposit: bool,
+    pub(super) deposit: Option<Value>,
+    pub(super) make_deposit: bool,
     /// Whether its owner, or time, has given the money free.
     #[serde(skip)]
-    released: bool,
+    pub(super) released: bool,
 }
 
 /// What a client asks to be set aside. Much else that clients send means nothing.
@@ -137,6 +137,11 @@ pub(crate) const PROTOCOL_VERSION: u32 = 3;
 pub(crate) const PROTOCOL_VERSION_PROPERTY: &str = "golem.com.payment.protocol.version";
 
 impl Allocation {
+    /// When the money is free again, if it is not yet.
+    pub(super) fn releases_at(&self) -> Option<DateTime<Utc>> {
+        self.timeout.filter(|_| !self.released)
+    }
+
     /// What is left of it.
     pub(super) fn remaining(&self) -> Amount {
         self.remaining_amount

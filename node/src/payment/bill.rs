@@ -35,7 +35,7 @@ pub(crate) struct Bill {
 }
 
 /// Who pays whom under an agreement, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Parties {
     /// The agreement.
     pub(crate) agreement: AgreementId,
@@ -52,7 +52,7 @@ pub(crate) struct Parties {
 }
 
 /// What a bill is for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Subject {
     /// A debit note: what an activity has cost so far.
     Activity {
@@ -78,7 +78,7 @@ pub(crate) enum BillKind {
 }
 
 /// What can happen to a bill.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum BillEvent {
     /// Its recipient has it.
     Received,

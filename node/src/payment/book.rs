@@ -1,20 +1,24 @@
 //! The book in which all money is entered.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use chrono::{DateTime, Utc};
 use ya_client_model::NodeId;
 
 use super::{
     allocation::Allocation,
-    bill::{Bill, BillEvent, BillKind},
+    bill::{Bill, BillEvent, BillKind, Subject},
     platform::Platform,
     settlement::{Payment, Tab},
 };
 use crate::{
     id::{ActivityId, AgreementId, AllocationId, BillId, Ids, PaymentId},
-    log::EventLog,
     owned::Machine,
+    state::{Kept, Logs, Record, StateError, Store},
 };
 
 /// All allocations, bills and payments, decided step by step.
@@ -22,15 +26,15 @@ use crate::{
 pub(crate) struct Book {
     pub(super) ids: Ids,
     pub(super) platforms: Vec<Platform>,
-    pub(super) allocations: BTreeMap<AllocationId, Allocation>,
-    pub(super) bills: BTreeMap<BillId, Bill>,
-    pub(super) tabs: BTreeMap<AgreementId, Tab>,
+    pub(super) allocations: Kept<AllocationId, Allocation>,
+    pub(super) bills: Kept<BillId, Bill>,
+    pub(super) tabs: Kept<AgreementId, Tab>,
     /// Which debit note was the last one of each activity.
     pub(super) last_notes: BTreeMap<ActivityId, BillId>,
     /// What each node has paid and was paid.
-    pub(super) payments: HashMap<NodeId, EventLog<Payment>>,
+    pub(super) payments: Logs<NodeId, Payment>,
     /// What happened to the bills that a node has sent or got.
-    pub(super) events: HashMap<(NodeId, BillKind), EventLog<(BillId, BillEvent)>>,
+    pub(super) events: Logs<Reader, (BillId, BillEvent)>,
     pub(super) deadlines: BTreeSet<(DateTime<Utc>, Deadline)>,
     pub(super) changes: Vec<Topic>,
 }
@@ -59,15 +63,40 @@ impl Book {
         Self {
             ids,
             platforms,
-            allocations: BTreeMap::new(),
-            bills: BTreeMap::new(),
-            tabs: BTreeMap::new(),
+            allocations: Kept::default(),
+            bills: Kept::default(),
+            tabs: Kept::default(),
             last_notes: BTreeMap::new(),
-            payments: HashMap::new(),
-            events: HashMap::new(),
+            payments: Logs::default(),
+            events: Logs::default(),
             deadlines: BTreeSet::new(),
             changes: Vec::new(),
         }
+    }
+
+    /// The book that is in the store, if there is one.
+    pub(crate) fn load(
+        ids: Ids,
+        platforms: Vec<Platform>,
+        store: Option<&Store>,
+    ) -> Result<Self, StateError> {
+        let mut book = Self {
+            allocations: Kept::load(store)?,
+            bills: Kept::load(store)?,
+            tabs: Kept::load(store)?,
+            payments: Logs::load(store)?,
+            events: Logs::load(store)?,
+            ..Self::new(ids, platforms)
+        };
+        let releases = book.allocations.iter().filter_map(|(id, allocation)| {
+            Some((allocation.releases_at()?, Deadline::Release(id.clone())))
+        });
+        // What was on its way arrives at once.
+        let on_their_way = book.bills.values().filter(|bill| bill.paying.is_some());
+        let arrivals = on_their_way.map(|bill| (bill.created, Deadline::Settle(bill.id.clone())));
+        book.deadlines = releases.chain(arrivals).collect();
+        book.last_notes = last_notes(book.bills.values());
+        Ok(book)
     }
 
     /// What happened to a node's bills of a kind after a time.
@@ -78,10 +107,8 @@ impl Book {
         after: DateTime<Utc>,
         at_most: usize,
     ) -> Vec<(DateTime<Utc>, BillId, BillEvent)> {
-        let events = self.events.get(&(owner, kind));
-        events
-            .into_iter()
-            .flat_map(|log| log.after(after))
+        self.events
+            .after(&Reader { owner, kind }, after)
             .take(at_most)
             .map(|(date, (bill, event))| (date, bill.clone(), event.clone()))
             .collect()
@@ -94,10 +121,8 @@ impl Book {
         after: DateTime<Utc>,
         at_most: usize,
     ) -> Vec<(DateTime<Utc>, Payment)> {
-        let payments = self.payments.get(&owner);
-        payments
-            .into_iter()
-            .flat_map(|log| log.after(after))
+        self.payments
+            .after(&owner, after)
             .take(at_most)
             .map(|(date, payment)| (date, payment.clone()))
             .collect()
@@ -109,7 +134,7 @@ impl Book {
         owner: NodeId,
         id: &PaymentId,
     ) -> Option<(DateTime<Utc>, Payment)> {
-        let all = self.payments.get(&owner)?.after(DateTime::UNIX_EPOCH);
+        let all = self.payments.after(&owner, DateTime::UNIX_EPOCH);
         let mut those = all.filter(|(_, payment)| payment.id == *id);
         those.next().map(|(date, payment)| (date, payment.clone()))
     }
@@ -120,9 +145,8 @@ impl Book {
         owner: NodeId,
         bill: &BillId,
     ) -> Vec<(DateTime<Utc>, Payment)> {
-        let all = self.payments.get(&owner).into_iter();
-        all.flat_map(|log| log.after(DateTime::UNIX_EPOCH))
-            .filter(|(_, payment)| payment.bill == *bill)
+        let all = self.payments.after(&owner, DateTime::UNIX_EPOCH);
+        all.filter(|(_, payment)| payment.bill == *bill)
             .map(|(date, payment)| (date, payment.clone()))
             .collect()
     }
@@ -136,9 +160,56 @@ impl Book {
         event: BillEvent,
         now: DateTime<Utc>,
     ) {
-        let log = self.events.entry((owner, kind)).or_default();
-        log.push(now, (bill.clone(), event));
+        let event = (bill.clone(), event);
+        self.events.push(Reader { owner, kind }, now, event);
         self.changes.push(Topic::Events(owner, kind));
+    }
+}
+
+/// Which debit note was the last one of each activity: the one that no other comes after.
+fn last_notes<'a>(bills: impl Iterator<Item = &'a Bill> + Clone) -> BTreeMap<ActivityId, BillId> {
+    let note = |bill: &'a Bill| match &bill.subject {
+        Subject::Activity {
+            activity, previous, ..
+        } => Some((activity, previous, &bill.id)),
+        Subject::Agreement { .. } => None,
+    };
+    let followed: BTreeSet<_> = bills
+        .clone()
+        .filter_map(note)
+        .filter_map(|(_, previous, _)| previous.as_ref())
+        .collect();
+    let last = bills
+        .filter_map(note)
+        .filter(|(_, _, id)| !followed.contains(id));
+    last.map(|(activity, _, id)| (activity.clone(), id.clone()))
+        .collect()
+}
+
+/// Who reads of bills of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Reader {
+    owner: NodeId,
+    kind: BillKind,
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} of {}", self.kind.name(), self.owner)
+    }
+}
+
+impl FromStr for Reader {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (name, owner) = text.split_once(" of ").ok_or(())?;
+        let kinds = [BillKind::DebitNote, BillKind::Invoice];
+        let kind = kinds.into_iter().find(|kind| kind.name() == name);
+        Ok(Self {
+            owner: owner.parse().map_err(|_| ())?,
+            kind: kind.ok_or(())?,
+        })
     }
 }
 
@@ -147,6 +218,15 @@ impl Machine for Book {
 
     fn take_changes(&mut self) -> Vec<Topic> {
         std::mem::take(&mut self.changes)
+    }
+
+    fn take_records(&mut self) -> Vec<Record> {
+        let mut records = self.allocations.take_records();
+        records.extend(self.bills.take_records());
+        records.extend(self.tabs.take_records());
+        records.extend(self.payments.take_records());
+        records.extend(self.events.take_records());
+        records
     }
 
     fn next_deadline(&self) -> Option<DateTime<Utc>> {

@@ -6,8 +6,10 @@ pub(crate) mod allocation;
 pub(crate) mod amount;
 pub(crate) mod bill;
 mod book;
+mod overview;
 pub(crate) mod platform;
 mod settlement;
+mod stored;
 pub(crate) mod view;
 
 #[cfg(test)]
@@ -20,6 +22,7 @@ use serde_json::Value;
 use tokio_util::task::TaskTracker;
 use ya_client_model::{NodeId, payment::Account};
 
+pub(crate) use self::overview::{AllocationOverview, BillOverview};
 use self::{
     allocation::{
         AllocateError, Allocation, AllocationError, AmendError, Amendment, Decorations,
@@ -38,6 +41,7 @@ use crate::{
     id::{AgreementId, AllocationId, BillId, Ids, PaymentId},
     market::{AgreementError, Deal, Market},
     owned::Owned,
+    state::{StateError, Store},
 };
 
 /// The property by which a demand says where it will be paid for.
@@ -75,13 +79,16 @@ impl Payments {
         tasks: &TaskTracker,
         market: Market,
         activities: Activities,
-    ) -> Self {
-        Self {
-            platforms: platforms.as_slice().into(),
-            book: Owned::start(Book::new(ids, platforms), clock, tasks),
+        store: Option<Store>,
+    ) -> Result<Self, StateError> {
+        let shared = platforms.as_slice().into();
+        let book = Book::load(ids, platforms, store.as_ref())?;
+        Ok(Self {
+            platforms: shared,
+            book: Owned::start_kept(book, clock, tasks, store),
             market,
             activities,
-        }
+        })
     }
 
     /// Where the caller can pay and be paid.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 use ya_client_model::{NodeId, payment::DocumentStatus};
 
 use super::{
@@ -15,14 +16,14 @@ use super::{
 use crate::id::{ActivityId, AllocationId, BillId, PaymentId};
 
 /// What was accepted under an agreement.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tab {
     activities: BTreeMap<ActivityId, Amount>,
     agreement: Amount,
 }
 
 /// Money that has arrived.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Payment {
     pub(super) id: PaymentId,
     pub(super) parties: Parties,
@@ -157,8 +158,7 @@ impl Book {
             amount,
         };
         for party in [payment.parties.issuer, payment.parties.recipient] {
-            let log = self.payments.entry(party).or_default();
-            log.push(now, payment.clone());
+            self.payments.push(party, now, payment.clone());
             self.changes.push(Topic::Payments(party));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -17,9 +18,10 @@ use super::{
     contract::Breach,
     desk::{Action, Desk, Event},
     ear::{Ear, News},
-    exe_unit::{Ended, Workshop},
-    negotiation::Rules,
+    exe_unit::{Ended, ExeUnit, Workshop},
     offer,
+    recovery::Records,
+    spec::{Faults, Runtime},
 };
 use crate::{
     activity::Activities,
@@ -38,6 +40,10 @@ use crate::{
 pub(crate) struct Agent {
     id: NodeId,
     name: String,
+    runtime: Runtime,
+    faults: Faults,
+    /// What time it believes it is.
+    clock: Clock,
     desk: Desk,
     offer: Terms,
     /// Its offer on the market, as long as it stands.
@@ -58,6 +64,9 @@ pub(crate) struct Services {
     pub(crate) clock: Clock,
 }
 
+/// How much of what was looked at is listened to as well, so that nothing falls between the two.
+const OVERLAP: TimeDelta = TimeDelta::milliseconds(10);
+
 impl Agent {
     /// A provider with an identity, that is paid on some platforms.
     pub(crate) fn new(
@@ -67,12 +76,21 @@ impl Agent {
         services: Services,
         workshop: Workshop,
     ) -> Result<Self, TermsError> {
-        let offer = offer::terms(provider, id, platforms, services.clock.now())?;
+        let clock = services.clock.skewed(provider.faults.clock_skew);
+        let offer = offer::terms(provider, id, platforms, clock.now())?;
         let properties = Properties::clone(&offer.properties);
         Ok(Self {
             id,
             name: provider.name.clone(),
-            desk: Desk::new(Rules::default(), properties, provider.slots),
+            runtime: provider.runtime.clone(),
+            faults: provider.faults.clone(),
+            clock,
+            desk: Desk::new(
+                provider.rules.clone(),
+                provider.faults.clone(),
+                properties,
+                provider.slots,
+            ),
             offer,
             subscription: None,
             services,
@@ -90,7 +108,8 @@ impl Agent {
 
     async fn work(mut self, stop: CancellationToken) {
         let (sender, mut news) = mpsc::unbounded_channel();
-        let ears = Ear::open(self.id, &self.services, &self.offer, &sender);
+        let since = self.recover().await;
+        let ears = Ear::open(self.id, &self.services, &self.offer, since, &sender);
         while let Some(heard) = stop.run_until_cancelled(self.next(&mut news)).await {
             match heard {
                 News::Subscribed(id) => self.subscription = Some(id),
@@ -101,9 +120,40 @@ impl Agent {
         self.stop_exe_units().await;
     }
 
+    /// Finds again what it had promised before the node was started, and what runs for it. Since when it has to listen.
+    async fn recover(&mut self) -> DateTime<Utc> {
+        let since = self.services.clock.now() - OVERLAP;
+        let records = Records::of(self.id, &self.services).await;
+        let mut recovery = records.recover(self.clock.now());
+        for bill in records.bills.iter().filter(|bill| !bill.is_sent()) {
+            self.send(bill.kind, bill.id.clone()).await;
+        }
+        for contract in recovery.contracts {
+            tracing::info!(agreement = %contract.id, "an agreement is found again");
+            self.desk
+                .resume(contract.id, contract.contract, contract.approved);
+        }
+        for activity in recovery.living {
+            match self.workshop.find(&activity) {
+                Some(exe_unit) => {
+                    tracing::info!(%activity, "an exe-unit is found again");
+                    self.watch(activity, exe_unit);
+                }
+                None => {
+                    let ended = self.workshop.bury(&activity);
+                    recovery.events.insert(0, self.buried(activity, &ended));
+                }
+            }
+        }
+        for event in recovery.events {
+            self.act_on(event).await;
+        }
+        since
+    }
+
     /// The next thing that happens.
     async fn next(&mut self, news: &mut mpsc::UnboundedReceiver<News>) -> News {
-        let clock = self.services.clock.clone();
+        let clock = self.clock.clone();
         let deadline = self.desk.next_deadline();
         let due = async {
             match deadline {
@@ -149,7 +199,7 @@ impl Agent {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             tracing::trace!(?event);
-            for action in self.desk.decide(event, self.services.clock.now()) {
+            for action in self.desk.decide(event, self.clock.now()) {
                 tracing::trace!(?action);
                 events.extend(self.perform(action).await);
             }
@@ -253,12 +303,12 @@ impl Agent {
             Ok(agreement) => agreement,
             Err(error) => return failed(format!("has no agreement: {error}")),
         };
-        match self.workshop.start(&activity, &agreement) {
+        let started = self
+            .workshop
+            .start(&activity, &agreement, &self.runtime, &self.faults);
+        match started {
             Ok(exe_unit) => {
-                let stop = CancellationToken::new();
-                self.stops.insert(activity.clone(), stop.clone());
-                self.exe_units
-                    .spawn(async move { (activity, exe_unit.run(stop).await) });
+                self.watch(activity, exe_unit);
                 None
             }
             Err(error) => {
@@ -269,6 +319,14 @@ impl Agent {
                 ))
             }
         }
+    }
+
+    /// Waits for the end of an exe-unit, or brings it about.
+    fn watch(&mut self, activity: ActivityId, exe_unit: ExeUnit) {
+        let stop = CancellationToken::new();
+        self.stops.insert(activity.clone(), stop.clone());
+        self.exe_units
+            .spawn(async move { (activity, exe_unit.run(stop).await) });
     }
 
     /// Tells the requestor that an activity is over, unless the exe-unit itself has.

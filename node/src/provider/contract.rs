@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    negotiation::expiration,
+    negotiation::{Rules, expiration},
     offer::{ACCEPT_TIMEOUT, NOTE_INTERVAL, PAYMENT_TIMEOUT},
     price::Price,
+    spec::Faults,
 };
 use crate::{
     id::{ActivityId, BillId},
@@ -35,6 +36,22 @@ pub(super) struct Contract {
     /// Debit notes that were not accepted yet, and by when they must be.
     pub(super) unaccepted: BTreeMap<BillId, (ActivityId, DateTime<Utc>)>,
     last_payable: DateTime<Utc>,
+    /// When to approve the agreement, if that was not done yet.
+    pub(super) approve_at: Option<DateTime<Utc>>,
+    /// When to drop it, if that is to be.
+    pub(super) drop_at: Option<DateTime<Utc>>,
+    idle_limit: TimeDelta,
+}
+
+/// A debit note of before.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Note {
+    pub(super) id: BillId,
+    pub(super) activity: ActivityId,
+    pub(super) created: DateTime<Utc>,
+    /// Whether it is to be paid before the agreement ends.
+    pub(super) is_payable: bool,
+    pub(super) is_accepted: bool,
 }
 
 /// An activity under a contract.
@@ -68,6 +85,8 @@ pub(super) enum Breach {
     Expired,
     /// A debit note was not accepted in time.
     Unaccepted,
+    /// It was told to.
+    Dropped,
 }
 
 impl Breach {
@@ -77,6 +96,7 @@ impl Breach {
             Self::Idle => "NoActivity",
             Self::Expired => "Expired",
             Self::Unaccepted => "DebitNotesDeadline",
+            Self::Dropped => "Cancelled",
         }
     }
 
@@ -86,12 +106,10 @@ impl Breach {
             Self::Idle => "no activity was created for too long",
             Self::Expired => "the agreement has expired",
             Self::Unaccepted => "a debit note was not accepted in time",
+            Self::Dropped => "the provider drops the agreement",
         }
     }
 }
-
-/// How long an agreement may be without an activity.
-const IDLE_LIMIT: TimeDelta = TimeDelta::seconds(90);
 
 /// How soon an invoice is to be paid unless something else was agreed on.
 const DEFAULT_PAYMENT_TIMEOUT: TimeDelta = TimeDelta::hours(24);
@@ -115,13 +133,60 @@ impl Contract {
             idle_since: Some(now),
             unaccepted: BTreeMap::new(),
             last_payable: now,
+            approve_at: None,
+            drop_at: None,
+            idle_limit: Rules::default().idle_limit,
         })
+    }
+
+    /// An agreement that was `approved` before, and what was done for it since. What a requestor could not do while
+    /// nobody was there, it has its time for again.
+    pub(super) fn resumed(
+        offer: &Properties,
+        demand: &Properties,
+        approved: DateTime<Utc>,
+        activities: BTreeMap<ActivityId, Work>,
+        notes: &[Note],
+        now: DateTime<Utc>,
+    ) -> Option<Self> {
+        let mut contract = Self::new(offer, demand, approved)?;
+        let latest = |notes: &mut dyn Iterator<Item = &Note>| notes.map(|note| note.created).max();
+        let last_note = latest(&mut notes.iter()).unwrap_or(approved);
+        let last_payable = latest(&mut notes.iter().filter(|note| note.is_payable));
+        let is_running = |work: &Work| work.stage == Stage::Running;
+        contract.next_note = contract.note_interval.map(|interval| last_note + interval);
+        contract.last_payable = last_payable.unwrap_or(approved);
+        contract.idle_since = (!activities.values().any(is_running)).then_some(now);
+        for note in notes.iter().filter(|note| !note.is_accepted) {
+            let is_later = |other: &&Note| {
+                other.activity == note.activity && other.is_accepted && other.created > note.created
+            };
+            if let Some(by) = contract.acceptance_due(now)
+                && !notes.iter().any(|other| is_later(&other))
+            {
+                let unaccepted = (note.activity.clone(), by);
+                contract.unaccepted.insert(note.id.clone(), unaccepted);
+            }
+        }
+        contract.activities = activities;
+        Some(contract)
+    }
+
+    /// Under the rules and the faults of a provider that has `approved` it, or will.
+    pub(super) fn under(mut self, rules: &Rules, faults: &Faults, approved: DateTime<Utc>) -> Self {
+        self.idle_limit = rules.idle_limit;
+        self.accept_timeout = faults.breaks_unaccepted_after.or(self.accept_timeout);
+        self.drop_at = faults.drops_agreement_after.map(|after| approved + after);
+        self
     }
 
     /// When something about it is due.
     pub(super) fn next_deadline(&self) -> Option<DateTime<Utc>> {
         if self.ended {
             return None;
+        }
+        if self.approve_at.is_some() {
+            return self.approve_at;
         }
         let breaches = self.breaches().map(|(time, _)| time);
         breaches.chain(self.next_note).min()
@@ -135,11 +200,12 @@ impl Contract {
 
     fn breaches(&self) -> impl Iterator<Item = (DateTime<Utc>, Breach)> {
         let unaccepted = self.unaccepted.values().map(|(_, by)| *by).min();
-        let idle = self.idle_since.map(|since| since + IDLE_LIMIT);
+        let idle = self.idle_since.map(|since| since + self.idle_limit);
         [
             (self.expires, Breach::Expired),
             (idle, Breach::Idle),
             (unaccepted, Breach::Unaccepted),
+            (self.drop_at, Breach::Dropped),
         ]
         .into_iter()
         .filter_map(|(time, breach)| Some((time?, breach)))

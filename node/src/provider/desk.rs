@@ -14,7 +14,8 @@ use ya_client_model::market::Reason;
 
 use super::{
     contract::{Breach, Contract, Stage, Work},
-    negotiation::{Rules, for_now},
+    negotiation::{Rules, for_good, for_now},
+    spec::{Faults, Stage as Negotiated},
 };
 use crate::{
     id::{ActivityId, AgreementId, BillId},
@@ -26,12 +27,16 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Desk {
     rules: Rules,
+    faults: Faults,
     offer: Properties,
     slots: usize,
     contracts: BTreeMap<AgreementId, Contract>,
     /// Proposals for which there was no room, and their demands, the oldest first.
     waiting: VecDeque<(String, Properties)>,
 }
+
+/// What is said by a provider that is told to refuse.
+const REFUSED: &str = "the provider refuses";
 
 /// How many proposals can wait for room; those that come later are forgotten.
 const WAITING: usize = 100;
@@ -114,14 +119,26 @@ pub(super) enum Action {
 
 impl Desk {
     /// The desk of a provider with an offer, and room for some agreements.
-    pub(super) fn new(rules: Rules, offer: Properties, slots: usize) -> Self {
+    pub(super) fn new(rules: Rules, faults: Faults, offer: Properties, slots: usize) -> Self {
         Self {
             rules,
+            faults,
             offer,
             slots,
             contracts: BTreeMap::new(),
             waiting: VecDeque::new(),
         }
+    }
+
+    /// Takes an agreement of before on again.
+    pub(super) fn resume(
+        &mut self,
+        agreement: AgreementId,
+        contract: Contract,
+        approved: DateTime<Utc>,
+    ) {
+        let contract = contract.under(&self.rules, &self.faults, approved);
+        self.contracts.insert(agreement, contract);
     }
 
     /// When a [`Event::Tick`] is due.
@@ -133,18 +150,24 @@ impl Desk {
     /// What to do about an event.
     pub(super) fn decide(&mut self, event: Event, now: DateTime<Utc>) -> Vec<Action> {
         match event {
+            Event::Proposed { .. } if self.faults.never_answers == Some(Negotiated::Proposals) => {
+                vec![]
+            }
+            Event::Offered { .. } if self.faults.never_answers == Some(Negotiated::Agreements) => {
+                vec![]
+            }
             Event::Proposed { proposal, demand } => vec![self.answer(proposal, demand, now)],
             Event::Offered {
                 agreement,
                 offer,
                 demand,
-            } => vec![self.consider(agreement, &offer, &demand, now)],
+            } => self.consider(agreement, &offer, &demand, now),
             Event::Lapsed(agreement) => {
                 self.contracts.remove(&agreement);
                 self.answer_waiting(now)
             }
             Event::AgreementEnded(agreement) => self.end(&agreement, now),
-            Event::Create(agreement, activity) => vec![self.create(agreement, activity)],
+            Event::Create(agreement, activity) => self.create(agreement, activity),
             Event::Destroy(activity) => self.destroy(activity),
             Event::ExeUnitEnded { activity, how } => self.exe_unit_ended(activity, how, now),
             Event::Counted { activity, usage } => self.bill(activity, usage, now),
@@ -161,6 +184,9 @@ impl Desk {
     }
 
     fn answer(&mut self, proposal: String, demand: Properties, now: DateTime<Utc>) -> Action {
+        if self.faults.refuses == Some(Negotiated::Proposals) {
+            return Action::RejectProposal(proposal, for_good(REFUSED));
+        }
         match self.rules.answer(&self.offer, &demand, now) {
             Err(reason) => Action::RejectProposal(proposal, reason),
             Ok(_) if !self.has_room() => {
@@ -178,16 +204,25 @@ impl Desk {
         offer: &Properties,
         demand: &Properties,
         now: DateTime<Utc>,
-    ) -> Action {
-        if !self.has_room() {
-            return Action::RejectAgreement(agreement, self.no_room());
+    ) -> Vec<Action> {
+        if self.faults.refuses == Some(Negotiated::Agreements) {
+            return vec![Action::RejectAgreement(agreement, for_good(REFUSED))];
         }
-        match Contract::new(offer, demand, now) {
-            Some(contract) => {
-                self.contracts.insert(agreement.clone(), contract);
-                Action::Approve(agreement)
-            }
-            None => Action::RejectAgreement(agreement, for_now("the agreement names no price")),
+        if !self.has_room() {
+            return vec![Action::RejectAgreement(agreement, self.no_room())];
+        }
+        let Some(contract) = Contract::new(offer, demand, now) else {
+            let nameless = for_now("the agreement names no price");
+            return vec![Action::RejectAgreement(agreement, nameless)];
+        };
+        let delay = self.faults.approves_after;
+        let approved = now + delay.unwrap_or_default();
+        let mut contract = contract.under(&self.rules, &self.faults, approved);
+        contract.approve_at = delay.map(|_| approved);
+        self.contracts.insert(agreement.clone(), contract);
+        match delay {
+            None => vec![Action::Approve(agreement)],
+            Some(_) => vec![],
         }
     }
 
@@ -222,20 +257,25 @@ impl Desk {
             .collect()
     }
 
-    fn create(&mut self, agreement: AgreementId, activity: ActivityId) -> Action {
+    fn create(&mut self, agreement: AgreementId, activity: ActivityId) -> Vec<Action> {
         let contract = self.contracts.get_mut(&agreement);
         let Some(contract) = contract.filter(|contract| !contract.ended) else {
-            return Action::ReportEnd(activity, "the agreement has ended".to_owned());
+            let refusal = "the agreement has ended".to_owned();
+            return vec![Action::ReportEnd(activity, refusal)];
         };
+        // It may have been found again before it was heard of.
+        if contract.activities.contains_key(&activity) {
+            return vec![];
+        }
         if let Some(running) = contract.running().next() {
             let refusal = format!("activity {running} runs under the agreement already");
-            return Action::ReportEnd(activity, refusal);
+            return vec![Action::ReportEnd(activity, refusal)];
         }
         contract.idle_since = None;
         contract
             .activities
             .insert(activity.clone(), Work::default());
-        Action::Start(agreement, activity)
+        vec![Action::Start(agreement, activity)]
     }
 
     fn destroy(&mut self, activity: ActivityId) -> Vec<Action> {
@@ -341,7 +381,12 @@ impl Desk {
             if contract.ended {
                 continue;
             }
-            if let Some(breach) = contract.breach(now) {
+            if let Some(approve_at) = contract.approve_at {
+                if approve_at <= now {
+                    contract.approve_at = None;
+                    actions.push(Action::Approve(id.clone()));
+                }
+            } else if let Some(breach) = contract.breach(now) {
                 actions.push(Action::Terminate(id.clone(), breach));
                 broken.push(id.clone());
             } else if contract.next_note.is_some_and(|time| time <= now) {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{
     desk::{Action, Desk, Event},
     negotiation::Rules,
+    spec::Faults,
 };
 use crate::{market::property::Properties, payment::CHOSEN_PLATFORM};
 
@@ -43,7 +44,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         Self {
-            desk: Desk::new(Rules::default(), offer(), 1),
+            desk: Desk::new(Rules::default(), Faults::default(), offer(), 1),
             now: START,
         }
     }

@@ -40,11 +40,12 @@ pub(super) struct Ear {
 }
 
 impl Ear {
-    /// Puts an offer up, and listens for all that concerns its provider; until the tasks are dropped.
+    /// Puts an offer up, and listens for all that concerns its provider after a time; until the tasks are dropped.
     pub(super) fn open(
         id: NodeId,
         services: &Services,
         offer: &Terms,
+        since: DateTime<Utc>,
         news: &mpsc::UnboundedSender<News>,
     ) -> JoinSet<()> {
         let ear = Self {
@@ -54,9 +55,9 @@ impl Ear {
         };
         let mut ears = JoinSet::new();
         ears.spawn(ear.clone().hear_market(offer.clone()));
-        ears.spawn(ear.clone().hear_agreements());
-        ears.spawn(ear.clone().hear_orders());
-        ears.spawn(ear.hear_acceptances());
+        ears.spawn(ear.clone().hear_agreements(since));
+        ears.spawn(ear.clone().hear_orders(since));
+        ears.spawn(ear.hear_acceptances(since));
         ears
     }
 
@@ -86,8 +87,7 @@ impl Ear {
         }
     }
 
-    async fn hear_agreements(self) {
-        let mut after = DateTime::UNIX_EPOCH;
+    async fn hear_agreements(self, mut after: DateTime<Utc>) {
         loop {
             let market = &self.services.market;
             let events = market.agreement_events(self.id, None, after, POLL, AT_MOST);
@@ -107,8 +107,7 @@ impl Ear {
         }
     }
 
-    async fn hear_orders(self) {
-        let mut after = DateTime::UNIX_EPOCH;
+    async fn hear_orders(self, mut after: DateTime<Utc>) {
         loop {
             let activities = &self.services.activities;
             for order in activities.orders(self.id, after, POLL, AT_MOST).await {
@@ -124,8 +123,7 @@ impl Ear {
         }
     }
 
-    async fn hear_acceptances(self) {
-        let mut after: DateTime<Utc> = DateTime::UNIX_EPOCH;
+    async fn hear_acceptances(self, mut after: DateTime<Utc>) {
         loop {
             let payments = &self.services.payments;
             let events = payments.events(self.id, BillKind::DebitNote, after, POLL, AT_MOST);

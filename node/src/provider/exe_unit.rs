@@ -1,10 +1,10 @@
 //! An exe-unit as a process: started, ended, and buried.
 
 use std::{
+    ffi::OsStr,
     fmt,
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
-    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
@@ -12,11 +12,15 @@ use std::{
 };
 
 use exeunit::Program;
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use rustix::process::Signal;
+use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use ya_client_model::market::Agreement;
 
+use super::{
+    process::{self, Process},
+    spec::{Faults, Runtime},
+};
 use crate::{
     folder::{self, Folder},
     id::ActivityId,
@@ -35,6 +39,8 @@ pub(crate) struct Workshop {
     pub(crate) cache: PathBuf,
     /// Where each has a folder of its own.
     pub(crate) activities: PathBuf,
+    /// For how long they outlive a node that does not end in order.
+    pub(crate) outlive_node: Duration,
     /// The node's folder, in which all of that is.
     pub(crate) node: Arc<Folder>,
 }
@@ -42,7 +48,7 @@ pub(crate) struct Workshop {
 /// A running exe-unit. One that is dropped is killed first.
 #[derive(Debug)]
 pub(super) struct ExeUnit {
-    child: Child,
+    process: Process,
     place: Place,
     /// The node's folder goes after the process.
     _node: Arc<Folder>,
@@ -101,18 +107,30 @@ impl Workshop {
         &self,
         activity: &ActivityId,
         agreement: &Agreement,
+        runtime: &Runtime,
+        faults: &Faults,
     ) -> Result<ExeUnit, StartError> {
-        let place = Place {
-            root: self.activities.join(activity.to_string()),
-        };
+        let place = self.place(activity);
         let stderr = place.prepare(agreement)?;
         let mut command = Command::from(self.program.exe_unit());
         command
-            .args(["-b", "sandbox", "service-bus"])
+            .args([OsStr::new("-b"), binary(runtime), OsStr::new("service-bus")])
             .args([&activity.to_string(), "/local/activity"])
             .args([Path::new("-a"), &place.agreement()])
             .args([Path::new("-w"), &place.work()])
-            .args([Path::new("-c"), &self.cache])
+            .args([Path::new("-c"), &self.cache(&place, faults)])
+            .args(arguments(
+                "--outlive-node",
+                Some(self.outlive_node.as_secs()).filter(|seconds| *seconds > 0),
+            ))
+            .args(arguments(
+                "--die-at-command",
+                faults.exe_unit_dies_at_command,
+            ))
+            .args(arguments(
+                "--image-bytes-per-second",
+                faults.image_bytes_per_second,
+            ))
             .env_clear()
             .env("GSB_URL", &self.bus_url)
             .env(exeunit::network::SOCKET_VARIABLE, &self.network_socket)
@@ -131,12 +149,68 @@ impl Workshop {
             program: self.program.path().to_owned(),
             source,
         })?;
+        place.mark(child.id());
         Ok(ExeUnit {
-            child,
+            process: Process::Child(child),
             place,
             _node: Arc::clone(&self.node),
         })
     }
+
+    /// The exe-unit of an activity that a node before this one has started, if it runs.
+    pub(super) fn find(&self, activity: &ActivityId) -> Option<ExeUnit> {
+        let place = self.place(activity);
+        let found = Process::find(&place.process());
+        let found = found.unwrap_or_else(|error| {
+            tracing::warn!(%activity, %error, "it is not known which process it has");
+            None
+        });
+        Some(ExeUnit {
+            process: found?,
+            place,
+            _node: Arc::clone(&self.node),
+        })
+    }
+
+    /// What the exe-unit of an activity said last that has ended unseen; and removes its files.
+    pub(super) fn bury(&self, activity: &ActivityId) -> Ended {
+        let place = self.place(activity);
+        let ended = Ended {
+            how: describe(None),
+            last_words: place.last_words(),
+        };
+        place.clear();
+        ended
+    }
+
+    fn place(&self, activity: &ActivityId) -> Place {
+        Place {
+            root: self.activities.join(activity.to_string()),
+        }
+    }
+
+    /// Where an exe-unit keeps images: where others do, unless it is to get them slowly.
+    fn cache(&self, place: &Place, faults: &Faults) -> PathBuf {
+        match faults.image_bytes_per_second {
+            Some(_) => place.root.join("cache"),
+            None => self.cache.clone(),
+        }
+    }
+}
+
+/// What the exe-unit calls a runtime.
+fn binary(runtime: &Runtime) -> &OsStr {
+    match runtime {
+        Runtime::Sandbox => OsStr::new("sandbox"),
+        Runtime::Vm => OsStr::new("vm"),
+        Runtime::External(path) => path.as_os_str(),
+    }
+}
+
+/// An option of the command line, if it is set.
+fn arguments(name: &str, value: Option<u64>) -> impl Iterator<Item = String> {
+    let arguments = value.map(|value| [name.to_owned(), value.to_string()]);
+    arguments.into_iter().flatten()
 }
 
 impl Place {
@@ -146,6 +220,22 @@ impl Place {
 
     fn work(&self) -> PathBuf {
         self.root.join("work")
+    }
+
+    fn process(&self) -> PathBuf {
+        self.root.join("process")
+    }
+
+    /// Notes which process the exe-unit is, for a node after this one.
+    fn mark(&self, pid: Option<u32>) {
+        let Some(pid) = pid else {
+            return;
+        };
+        let noted = process::mark(pid).and_then(|mark| fs::write(self.process(), mark));
+        if let Err(error) = noted {
+            // It may have ended already.
+            tracing::debug!(pid, %error, "an exe-unit would not be found again");
+        }
     }
 
     fn stderr(&self) -> PathBuf {
@@ -161,6 +251,18 @@ impl Place {
         let written = json.and_then(|json| fs::write(self.agreement(), json));
         written.map_err(at(self.agreement()))?;
         File::create(self.stderr()).map_err(at(self.stderr()))
+    }
+
+    /// Removes all of it.
+    fn clear(&self) {
+        match folder::remove(&self.root) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // The node's folder goes with all that is in it.
+                let path = self.root.display();
+                tracing::warn!(%path, %error, "cannot remove an exe-unit's files now");
+            }
+            _ => {}
+        }
     }
 
     /// The last line that it said, if it said any.
@@ -180,22 +282,18 @@ impl Place {
 impl ExeUnit {
     /// Waits until it ends, in order once `stop` is cancelled; and removes its files.
     pub(super) async fn run(mut self, stop: CancellationToken) -> Ended {
-        let status = match stop.run_until_cancelled(self.child.wait()).await {
+        let status = match stop.run_until_cancelled(self.process.wait()).await {
             Some(status) => status,
             None => self.end().await,
         };
         let place = self.place.clone();
         let clear = move || {
-            let in_order = status.as_ref().is_ok_and(ExitStatus::success);
+            let in_order = matches!(&status, Some(Ok(status)) if status.success());
             let ended = Ended {
-                how: describe(&status),
+                how: describe(status.as_ref()),
                 last_words: (!in_order).then(|| place.last_words()).flatten(),
             };
-            if let Err(error) = folder::remove(&place.root) {
-                // The node's folder goes with all that is in it.
-                let path = place.root.display();
-                tracing::warn!(%path, %error, "cannot remove an exe-unit's files now");
-            }
+            place.clear();
             ended
         };
         let cleared = tokio::task::spawn_blocking(clear).await;
@@ -206,51 +304,38 @@ impl ExeUnit {
         })
     }
 
-    async fn end(&mut self) -> io::Result<ExitStatus> {
-        self.signal(Signal::TERM);
-        if let Ok(status) = tokio::time::timeout(GRACE, self.child.wait()).await {
+    async fn end(&mut self) -> Option<io::Result<ExitStatus>> {
+        self.process.signal(Signal::TERM);
+        if let Ok(status) = tokio::time::timeout(GRACE, self.process.wait()).await {
             return status;
         }
         tracing::warn!(place = %self.place.root.display(), "an exe-unit does not end, and is killed");
-        self.signal(Signal::KILL);
-        self.child.wait().await
-    }
-
-    /// Sends a signal, to just this process: its id is not anybody else's before it was waited for.
-    fn signal(&self, signal: Signal) {
-        let pid = self
-            .child
-            .id()
-            .and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        if let Some(pid) = pid
-            && let Err(error) = kill_process(pid, signal)
-        {
-            tracing::warn!(%error, "an exe-unit cannot be told to end");
-        }
+        self.process.signal(Signal::KILL);
+        self.process.wait().await
     }
 }
 
 impl Drop for ExeUnit {
     /// Nobody waits for it any more, so it must be gone before its files are.
     fn drop(&mut self) {
-        if self.child.id().is_none() {
+        if self.process.is_known_to_have_ended() {
             // It has ended, and all is done.
             return;
         }
-        if let Err(error) = self.child.start_kill() {
-            tracing::warn!(%error, "an exe-unit cannot be killed");
-        }
+        self.process.signal(Signal::KILL);
         let deadline = Instant::now() + DYING;
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+        while self.process.runs() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
-        if let Err(error) = folder::remove(&self.place.root) {
-            tracing::warn!(path = %self.place.root.display(), %error, "an exe-unit's files stay");
-        }
+        self.place.clear();
     }
 }
 
-fn describe(status: &io::Result<ExitStatus>) -> String {
+fn describe(status: Option<&io::Result<ExitStatus>>) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    let Some(status) = status else {
+        return "ended, nobody saw how: it was started by a node before this one".to_owned();
+    };
     match status {
         Ok(status) if status.success() => "ended".to_owned(),
         Ok(status) if status.signal().is_some() => format!("was killed, {status}"),

@@ -7,9 +7,20 @@ mod desk;
 mod desk_tests;
 mod ear;
 pub(crate) mod exe_unit;
+mod file;
 mod negotiation;
 mod offer;
 mod price;
+mod process;
+mod recovery;
 mod spec;
 
-pub use self::spec::{Prices, Provider};
+pub use self::{
+    file::ProvidersError,
+    negotiation::Rules,
+    spec::{Faults, Prices, Provider, Runtime, Stage},
+};
+pub(crate) use self::{
+    price::{cost, counters},
+    spec::ProviderOverview,
+};

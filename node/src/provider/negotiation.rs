@@ -13,26 +13,44 @@ use crate::{
     payment::{CHOSEN_PLATFORM, platform::address_property},
 };
 
-/// What a provider insists on.
+/// What a provider insists on: as ya-provider does, unless it is told otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rules {
-    /// How long an agreement must last at least, and may at most.
-    lifetime: (TimeDelta, TimeDelta),
+pub struct Rules {
+    /// How long an agreement must last at least.
+    pub shortest_agreement: TimeDelta,
+    /// How long it may last at most.
+    pub longest_agreement: TimeDelta,
     /// How long it may last at most if the requestor does not say how soon it accepts debit notes.
-    longest_unaccepted: TimeDelta,
+    pub longest_without_accept_timeout: TimeDelta,
     /// How long it may last at most if the requestor does not say how soon it pays.
-    longest_unpaid: TimeDelta,
-    /// How often there can be debit notes, and how soon they can be to be paid.
-    interval: (TimeDelta, TimeDelta),
+    pub longest_without_payment_timeout: TimeDelta,
+    /// How often there can be debit notes at most, and how soon they can be to be paid.
+    pub shortest_interval: TimeDelta,
+    /// How often there must be debit notes at least, and how late they can be to be paid.
+    pub longest_interval: TimeDelta,
+    /// How long a requestor may take to accept a debit note; whole seconds, as the next two.
+    pub accept_timeout: TimeDelta,
+    /// How often there are debit notes, unless the requestor wants it otherwise.
+    pub note_interval: TimeDelta,
+    /// How soon they are to be paid, unless the requestor wants it otherwise.
+    pub payment_timeout: TimeDelta,
+    /// How long an agreement may be without an activity.
+    pub idle_limit: TimeDelta,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            lifetime: (TimeDelta::minutes(5), TimeDelta::days(365 * 100)),
-            longest_unaccepted: TimeDelta::minutes(30),
-            longest_unpaid: TimeDelta::hours(10),
-            interval: (TimeDelta::seconds(1), TimeDelta::hours(24)),
+            shortest_agreement: TimeDelta::minutes(5),
+            longest_agreement: TimeDelta::days(365 * 100),
+            longest_without_accept_timeout: TimeDelta::minutes(30),
+            longest_without_payment_timeout: TimeDelta::hours(10),
+            shortest_interval: TimeDelta::seconds(1),
+            longest_interval: TimeDelta::hours(24),
+            accept_timeout: TimeDelta::seconds(240),
+            note_interval: TimeDelta::seconds(120),
+            payment_timeout: TimeDelta::seconds(120),
+            idle_limit: TimeDelta::seconds(90),
         }
     }
 }
@@ -76,7 +94,7 @@ impl Rules {
             return Err(for_good("the demand does not say when it expires"));
         };
         let lifetime = expires - now;
-        let (shortest, longest) = self.lifetime;
+        let (shortest, longest) = (self.shortest_agreement, self.longest_agreement);
         if lifetime < shortest || lifetime > longest {
             return Err(for_good(format!(
                 "the agreement would expire at {expires}, in less than {} minutes or more than {} days",
@@ -85,8 +103,8 @@ impl Rules {
             )));
         }
         for (property, longest) in [
-            (ACCEPT_TIMEOUT, self.longest_unaccepted),
-            (PAYMENT_TIMEOUT, self.longest_unpaid),
+            (ACCEPT_TIMEOUT, self.longest_without_accept_timeout),
+            (PAYMENT_TIMEOUT, self.longest_without_payment_timeout),
         ] {
             if lifetime > longest && demand.number(property).is_none() {
                 return Err(for_good(format!(
@@ -109,7 +127,7 @@ impl Rules {
             answer.remove(name);
             return Ok(());
         };
-        let (shortest, longest) = self.interval;
+        let (shortest, longest) = (self.shortest_interval, self.longest_interval);
         let possible = shortest.num_seconds() as f64..=longest.num_seconds() as f64;
         if !possible.contains(&seconds) {
             return Err(for_good(format!(

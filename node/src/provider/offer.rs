@@ -22,12 +22,7 @@ pub(super) const PAYMENT_TIMEOUT: &str = "golem.com.scheme.payu.payment-timeout-
 /// What each counter of the usage vector costs, and then what the start costs.
 pub(super) const COEFFICIENTS: &str = "golem.com.pricing.model.linear.coeffs";
 /// What is counted.
-const USAGE_VECTOR: &str = "golem.com.usage.vector";
-
-/// What a provider asks for unless the requestor wants it otherwise, in seconds.
-const DEFAULT_ACCEPT_TIMEOUT: u64 = 240;
-const DEFAULT_NOTE_INTERVAL: u64 = 120;
-const DEFAULT_PAYMENT_TIMEOUT: u64 = 120;
+pub(super) const USAGE_VECTOR: &str = "golem.com.usage.vector";
 
 /// A provider's offer, for money on `platforms`: that of a VM provider, as far as it is true.
 pub(super) fn terms(
@@ -48,13 +43,13 @@ pub(super) fn terms(
 }
 
 fn properties(provider: &Provider, id: NodeId, platforms: &[Platform]) -> Properties {
-    let prices = provider.prices;
+    let (prices, rules) = (provider.prices, &provider.rules);
     let mut offer = Properties::default();
     offer.set(
         "golem.activity.caps.transfer.protocol",
         json!(["gftp", "http", "https"]),
     );
-    offer.set(ACCEPT_TIMEOUT, DEFAULT_ACCEPT_TIMEOUT);
+    offer.set(ACCEPT_TIMEOUT, rules.accept_timeout.num_seconds());
     for platform in platforms {
         offer.set(platform.address_property(), id.to_string());
     }
@@ -66,8 +61,8 @@ fn properties(provider: &Provider, id: NodeId, platforms: &[Platform]) -> Proper
         json!([prices.second, prices.cpu_second, prices.start]),
     );
     offer.set("golem.com.scheme", "payu");
-    offer.set(NOTE_INTERVAL, DEFAULT_NOTE_INTERVAL);
-    offer.set(PAYMENT_TIMEOUT, DEFAULT_PAYMENT_TIMEOUT);
+    offer.set(NOTE_INTERVAL, rules.note_interval.num_seconds());
+    offer.set(PAYMENT_TIMEOUT, rules.payment_timeout.num_seconds());
     offer.set(
         USAGE_VECTOR,
         json!(["golem.usage.duration_sec", "golem.usage.cpu_sec"]),
@@ -85,6 +80,7 @@ fn properties(provider: &Provider, id: NodeId, platforms: &[Platform]) -> Proper
     offer.set("golem.runtime.name", "vm");
     offer.set("golem.runtime.version", env!("CARGO_PKG_VERSION"));
     offer.set("golem.srv.caps.multi-activity", true);
+    offer.extend(&provider.properties);
     offer
 }
 

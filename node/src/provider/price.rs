@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use super::offer::COEFFICIENTS;
+use super::offer::{COEFFICIENTS, USAGE_VECTOR};
 use crate::{market::property::Properties, payment::amount::Amount};
 
 /// A linear price: so much for each unit of each counter, and so much for the start.
@@ -50,6 +50,21 @@ impl Price {
         }
         Amount::new(cost).ok()
     }
+}
+
+/// What an activity costs under terms that name a price, having used so much.
+pub(crate) fn cost(offer: &Properties, usage: &[f64]) -> Option<Amount> {
+    let price = Price::of(offer)?;
+    let mut usage = usage.to_vec();
+    usage.resize(price.counters(), 0.0);
+    price.cost(&usage)
+}
+
+/// What is counted under terms.
+pub(crate) fn counters(offer: &Properties) -> Vec<String> {
+    let names = offer.get(USAGE_VECTOR).and_then(|names| names.as_array());
+    let name = |name: &serde_json::Value| name.as_str().unwrap_or_default().to_owned();
+    names.into_iter().flatten().map(name).collect()
 }
 
 /// The decimal number that is shown for a float.

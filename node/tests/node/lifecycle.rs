@@ -50,7 +50,7 @@ async fn a_stopped_node_leaves_nothing() {
     let folder = scene.folder.path();
     assert_eq!(
         listed(folder),
-        ["activities", "bus", "cache", "images", "started"]
+        ["activities", "bus", "cache", "images", "node.db", "started"]
     );
     assert_eq!(listed(&folder.join("activities")), [""; 0]);
     assert_eq!(listed(&folder.join("bus")), [""; 0]);

@@ -57,7 +57,7 @@ async fn refusals_have_one_shape() {
     let scene = Scene::start().await;
     let requestor = &scene.requestor;
     for (method, path, body, status, message) in [
-        ("GET", "/", "", 404, "no such resource"),
+        ("GET", "/none", "", 404, "no such resource"),
         ("GET", "/market-api/v1/nothing", "", 404, "no such resource"),
         ("PUT", "/me", "", 405, "cannot be done"),
         (

@@ -1,22 +1,20 @@
-//! `kiln node`: a local Golem network.
+//! `kiln node`: runs a local Golem network.
 
 use std::{
     env, fs,
-    io::{self, ErrorKind},
-    os::unix::fs::symlink,
+    io::{self, ErrorKind, Write},
+    os::unix::fs::{OpenOptionsExt, symlink},
     path::PathBuf,
     process::ExitCode,
 };
 
-use anyhow::Context;
-use node::{LocalNode, StartError};
+use anyhow::{Context, bail};
+use node::{LocalNode, Provider};
+use serde_json::json;
 
+use super::look;
 use crate::{gftp, log};
 
-/// Run a Golem network on this machine, until Ctrl-C.
-///
-/// Any program that uses a yagna daemon can use it: yapapi's, golem-js's, ours. What it prints are the lines for the
-/// shells in which they are to run.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// The port of loopback to listen on [default: 7465, as yagna; another if that is taken]
@@ -28,6 +26,12 @@ pub(crate) struct Arguments {
     /// An image to be found by its hash, and by a tag. Can be repeated
     #[arg(long, value_name = "[USER/NAME:TAG=]FILE", value_parser = image)]
     image: Vec<(Option<String>, PathBuf)>,
+    /// The providers, as a TOML file describes them [default: three]
+    #[arg(long, value_name = "FILE")]
+    providers: Option<PathBuf>,
+    /// Where to keep agreements, activities and bills; a node that is started there again goes on with them
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
     /// What to log, in the notation of RUST_LOG.
     #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "warn")]
     log: String,
@@ -47,17 +51,44 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     for (tag, path) in arguments.image {
         builder = builder.image(path, tag);
     }
-    let node = match arguments.port {
-        Some(port) => builder.port(port).start().await?,
-        None => match builder.clone().port(PORT).start().await {
-            Err(StartError::Listen { .. }) => builder.start().await?,
-            node => node?,
-        },
+    if let Some(path) = &arguments.providers {
+        builder = builder.providers(Provider::read_file(path).context("--providers")?);
+    }
+    if let Some(folder) = &arguments.data_dir {
+        builder = builder.data_folder(folder);
+    }
+    builder = match arguments.port {
+        Some(port) => builder.port(port),
+        None => builder.preferred_port(PORT),
     };
+    let node = builder.start().await?;
+    let address = arguments.data_dir.is_some().then(|| note(&node));
+    let address = address.transpose()?;
     say(&node)?;
-    interrupted.await;
+    let failed = tokio::select! {
+        () = interrupted => false,
+        () = node.failed() => true,
+    };
+    if let Some(address) = address {
+        fs::remove_file(&address).with_context(|| address.display().to_string())?;
+    }
     node.stop().await?;
-    Ok(ExitCode::SUCCESS)
+    match failed {
+        false => Ok(ExitCode::SUCCESS),
+        true => bail!("what has happened cannot be kept; the log says why"),
+    }
+}
+
+/// Leaves the node's address in its folder, for its user alone.
+fn note(node: &LocalNode) -> anyhow::Result<PathBuf> {
+    let path = node.data_folder().join(look::ADDRESS);
+    let address = json!({"url": node.url(), "appKey": node.app_key()});
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let file = options.open(&path);
+    let written = file.and_then(|mut file| writeln!(file, "{address}"));
+    written.with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
 }
 
 /// Says how programs come to use the node, in lines for a shell.
@@ -71,6 +102,7 @@ fn say(node: &LocalNode) -> anyhow::Result<()> {
     for (name, key) in node.app_keys().skip(1) {
         println!("# {name}: export YAGNA_APPKEY={key}");
     }
+    eprintln!("what goes on there: {}/#{}", node.url(), node.app_key());
     eprintln!(
         "Ctrl-C ends it; images stay in {}",
         node.cache_folder().display()

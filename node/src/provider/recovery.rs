@@ -1,0 +1,172 @@
+//! What a provider finds again of what it had promised: it keeps no record of its own, but asks those who keep them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use ya_client_model::{NodeId, activity::State, market::agreement::State as AgreementState};
+
+use super::{
+    agent::Services,
+    contract::{Contract, Note, Stage, Work},
+    desk::Event,
+    price::Price,
+};
+use crate::{
+    activity::ActivityOverview,
+    id::{ActivityId, AgreementId},
+    market::AgreementOverview,
+    payment::{BillOverview, amount::Amount},
+};
+
+/// All that there is about a provider.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    pub(super) agreements: Vec<AgreementOverview>,
+    pub(super) activities: Vec<ActivityOverview>,
+    pub(super) bills: Vec<BillOverview>,
+}
+
+/// What is to be done about it: [`Event`]s for the desk, before any other.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Recovery {
+    /// Agreements that stand, or were not billed yet.
+    pub(super) contracts: Vec<Resumed>,
+    /// Activities that have not ended, as far as is known.
+    pub(super) living: Vec<ActivityId>,
+    /// What has happened since, as the desk does not know.
+    pub(super) events: Vec<Event>,
+}
+
+/// An agreement that stands, or was not billed yet.
+#[derive(Debug, PartialEq)]
+pub(super) struct Resumed {
+    pub(super) id: AgreementId,
+    pub(super) contract: Contract,
+    pub(super) approved: DateTime<Utc>,
+}
+
+impl Records {
+    /// What there is about `provider`.
+    pub(super) async fn of(provider: NodeId, services: &Services) -> Self {
+        let agreements = services.market.all_agreements().await;
+        let activities = services.activities.all().await;
+        let bills = services.payments.all_bills().await;
+        Self {
+            agreements: agreements
+                .into_iter()
+                .filter(|one| one.deal.provider == provider)
+                .collect(),
+            activities: activities
+                .into_iter()
+                .filter(|one| one.provider == provider)
+                .collect(),
+            bills: bills
+                .into_iter()
+                .filter(|one| one.issuer == provider)
+                .collect(),
+        }
+    }
+
+    /// What is to be done about them `now`.
+    pub(super) fn recover(&self, now: DateTime<Utc>) -> Recovery {
+        let mut recovery = Recovery::default();
+        for agreement in &self.agreements {
+            let id = &agreement.deal.agreement;
+            let (offer, demand) = (&agreement.deal.offer, &agreement.deal.demand);
+            match agreement.deal.state {
+                AgreementState::Pending => recovery.events.push(Event::Offered {
+                    agreement: id.clone(),
+                    offer: (*offer.properties).clone(),
+                    demand: (*demand.properties).clone(),
+                }),
+                AgreementState::Approved => self.resume(agreement, &mut recovery, now),
+                AgreementState::Terminated if !self.is_invoiced(id) => {
+                    self.resume(agreement, &mut recovery, now);
+                    recovery.events.push(Event::AgreementEnded(id.clone()));
+                }
+                _ => {}
+            }
+        }
+        // Agreements that nobody has approved come last: there may be no room for them.
+        recovery
+            .events
+            .sort_by_key(|event| matches!(event, Event::Offered { .. }));
+        recovery
+    }
+
+    fn resume(&self, agreement: &AgreementOverview, recovery: &mut Recovery, now: DateTime<Utc>) {
+        let id = &agreement.deal.agreement;
+        let offer = &agreement.deal.offer.properties;
+        let Some(price) = Price::of(offer) else {
+            tracing::error!(agreement = %id, "an agreement without a price is given up");
+            return;
+        };
+        let mut works = BTreeMap::new();
+        for activity in self.activities.iter().filter(|one| one.agreement == *id) {
+            let work = self.work(activity, &price);
+            if work.stage == Stage::Running && activity.state.state.0 != State::Terminated {
+                recovery.living.push(activity.id.clone());
+            } else if work.stage == Stage::Running {
+                recovery.events.push(Event::ExeUnitEnded {
+                    activity: activity.id.clone(),
+                    how: "had ended".to_owned(),
+                });
+            }
+            if work.stage == Stage::Running && activity.is_ending {
+                recovery.events.push(Event::Destroy(activity.id.clone()));
+            }
+            works.insert(activity.id.clone(), work);
+        }
+        let notes: Vec<_> = self.notes(id).collect();
+        let approved = agreement.approved.unwrap_or(agreement.created);
+        let demand = &agreement.deal.demand.properties;
+        let contract = Contract::resumed(offer, demand, approved, works, &notes, now);
+        recovery.contracts.extend(contract.map(|contract| Resumed {
+            id: id.clone(),
+            contract,
+            approved,
+        }));
+    }
+
+    /// How far an activity has come. Its last debit note is that which says what it has cost when it ended.
+    fn work(&self, activity: &ActivityOverview, price: &Price) -> Work {
+        let billed = self
+            .bills
+            .iter()
+            .filter(|bill| bill.activity.as_ref() == Some(&activity.id));
+        let billed: Option<Amount> = billed.map(|bill| bill.amount).max();
+        let mut usage = activity.usage.clone();
+        usage.resize(price.counters(), 0.0);
+        let all_is_billed = billed.is_some() && billed >= price.cost(&usage);
+        let has_ended = activity.state.state.0 == State::Terminated;
+        Work {
+            stage: match has_ended && all_is_billed {
+                true => Stage::Billed,
+                false => Stage::Running,
+            },
+            cost: billed.unwrap_or_default(),
+        }
+    }
+
+    fn notes(&self, agreement: &AgreementId) -> impl Iterator<Item = Note> {
+        let bills = self
+            .bills
+            .iter()
+            .filter(move |bill| bill.agreement == *agreement);
+        bills.filter_map(|bill| {
+            Some(Note {
+                id: bill.id.clone(),
+                activity: bill.activity.clone()?,
+                created: bill.created,
+                is_payable: bill.due.is_some(),
+                is_accepted: bill.is_accepted(),
+            })
+        })
+    }
+
+    fn is_invoiced(&self, agreement: &AgreementId) -> bool {
+        self.bills
+            .iter()
+            .any(|bill| bill.agreement == *agreement && bill.activity.is_none())
+    }
+}

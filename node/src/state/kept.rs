@@ -1,0 +1,106 @@
+//! A map that knows which of its entries were changed since they were last written down.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    ops::Deref,
+};
+
+use super::store::{Record, StateError, Store};
+
+/// Something that a node keeps in a table of its own.
+pub(crate) trait Entity: Sized {
+    /// The table's name.
+    const TABLE: &'static str;
+
+    /// All of it, as JSON.
+    fn to_json(&self) -> serde_json::Result<String>;
+
+    /// The same again.
+    fn from_json(json: &str) -> serde_json::Result<Self>;
+}
+
+/// Keeps something in a table as what serde makes of it.
+macro_rules! entity {
+    ($entity:ty, $table:literal) => {
+        impl $crate::state::Entity for $entity {
+            const TABLE: &'static str = $table;
+
+            fn to_json(&self) -> serde_json::Result<String> {
+                serde_json::to_string(self)
+            }
+
+            fn from_json(json: &str) -> serde_json::Result<Self> {
+                serde_json::from_str(json)
+            }
+        }
+    };
+}
+
+pub(crate) use entity;
+
+/// Entries by their ids. It is read as any map.
+#[derive(Debug)]
+pub(crate) struct Kept<K, V> {
+    entries: BTreeMap<K, V>,
+    /// None where nothing is written down.
+    changed: Option<BTreeSet<K>>,
+}
+
+impl<K, V> Default for Kept<K, V> {
+    /// Nothing yet, and nothing that is ever written down.
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            changed: None,
+        }
+    }
+}
+
+impl<K, V> Deref for Kept<K, V> {
+    type Target = BTreeMap<K, V>;
+
+    fn deref(&self) -> &BTreeMap<K, V> {
+        &self.entries
+    }
+}
+
+impl<K: Ord + Clone, V> Kept<K, V> {
+    /// An entry, which is taken for changed then.
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let entry = self.entries.get_mut(key)?;
+        if let Some(changed) = &mut self.changed {
+            changed.insert(key.clone());
+        }
+        Some(entry)
+    }
+
+    /// Puts an entry in, in place of the one that was there.
+    pub(crate) fn insert(&mut self, key: K, entry: V) -> Option<V> {
+        if let Some(changed) = &mut self.changed {
+            changed.insert(key.clone());
+        }
+        self.entries.insert(key, entry)
+    }
+}
+
+impl<K: Ord + Clone + Display + From<String>, V: Entity> Kept<K, V> {
+    /// What is in the store, if there is one; all changes to it are written down from now on.
+    pub(crate) fn load(store: Option<&Store>) -> Result<Self, StateError> {
+        let Some(store) = store else {
+            return Ok(Self::default());
+        };
+        let entries = store.entries::<V>()?.into_iter();
+        Ok(Self {
+            entries: entries.map(|(id, entry)| (id.into(), entry)).collect(),
+            changed: Some(BTreeSet::new()),
+        })
+    }
+
+    /// What has changed since this was last asked.
+    pub(crate) fn take_records(&mut self) -> Vec<Record> {
+        let changed = self.changed.as_mut().map(std::mem::take);
+        let record = |id: K| Some(Record::entry(&id, self.entries.get(&id)?));
+        changed.into_iter().flatten().filter_map(record).collect()
+    }
+}

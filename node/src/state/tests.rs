@@ -1,0 +1,130 @@
+//! What is kept is there again, and what cannot be used is named.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use super::{Happening, Kept, Logs, StateError, Store, entity};
+use crate::id::ActivityId;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Thing(u32);
+
+entity!(Thing, "activities");
+
+impl Happening for Thing {
+    const LOG: &'static str = "things";
+}
+
+fn open(folder: &tempfile::TempDir) -> Result<(Store, CancellationToken), StateError> {
+    let failed = CancellationToken::new();
+    let store = Store::open(&folder.path().join("node.db"), failed.clone())?;
+    Ok((store, failed))
+}
+
+fn second(second: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
+}
+
+#[test]
+fn what_was_written_is_there_again_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (ActivityId::from("one"), ActivityId::from("two"));
+    {
+        let (store, _) = open(&folder).unwrap();
+        let mut things = Kept::<ActivityId, Thing>::load(Some(&store)).unwrap();
+        things.insert(one.clone(), Thing(1));
+        things.insert(two.clone(), Thing(2));
+        store.write(&things.take_records());
+        assert_eq!(things.take_records().len(), 0, "nothing has changed since");
+        things.get_mut(&one).unwrap().0 = 10;
+        assert!(things.get_mut(&ActivityId::from("three")).is_none());
+        let changed = things.take_records();
+        assert_eq!(changed.len(), 1, "{changed:?}");
+        store.write(&changed);
+
+        let mut logs = Logs::<String, Thing>::load(Some(&store)).unwrap();
+        logs.push("a".to_owned(), second(5), Thing(5));
+        logs.push("b".to_owned(), second(1), Thing(1));
+        logs.push("a".to_owned(), second(5), Thing(6));
+        store.write(&logs.take_records());
+        logs.push("a".to_owned(), second(9), Thing(7));
+
+        assert_eq!(store.setting("colour").unwrap(), None);
+        store.set("colour", "red").unwrap();
+        store.set("colour", "green").unwrap();
+    }
+    let (store, failed) = open(&folder).unwrap();
+    let things = Kept::<ActivityId, Thing>::load(Some(&store)).unwrap();
+    let found: Vec<_> = things.iter().collect();
+    assert_eq!(found, [(&one, &Thing(10)), (&two, &Thing(2))]);
+    let logs = Logs::<String, Thing>::load(Some(&store)).unwrap();
+    let after = |whom: &str, time| -> Vec<u32> {
+        logs.after(&whom.to_owned(), time)
+            .map(|(_, thing)| thing.0)
+            .collect()
+    };
+    assert_eq!(
+        after("a", second(0)),
+        [5, 6],
+        "what was not written is not there"
+    );
+    assert_eq!(after("a", second(5)), [6]);
+    assert_eq!(after("b", second(0)), [1]);
+    assert_eq!(store.setting("colour").unwrap().as_deref(), Some("green"));
+    assert!(!failed.is_cancelled());
+}
+
+#[test]
+fn without_a_store_nothing_is_remembered_to_be_written() {
+    let mut things = Kept::<ActivityId, Thing>::load(None).unwrap();
+    things.insert("one".into(), Thing(1));
+    let mut logs = Logs::<String, Thing>::load(None).unwrap();
+    logs.push("a".to_owned(), second(1), Thing(1));
+    assert_eq!(things.take_records().len() + logs.take_records().len(), 0);
+}
+
+#[test]
+fn what_cannot_be_used_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.db");
+    {
+        let (store, _) = open(&folder).unwrap();
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let insert = "INSERT INTO activities VALUES ('bad', '{')";
+        connection.execute(insert, []).unwrap();
+        let error = Kept::<ActivityId, Thing>::load(Some(&store)).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("activities bad: invalid type") && text.contains("node.db"),
+            "{text}"
+        );
+        connection.pragma_update(None, "user_version", 7).unwrap();
+    }
+    let newer = open(&folder).map(|_| ()).unwrap_err();
+    assert!(
+        matches!(newer, StateError::Version { version: 7, .. }),
+        "{newer}"
+    );
+    std::fs::write(
+        &path,
+        "no database, but text, and more than a few bytes of it",
+    )
+    .unwrap();
+    let text = open(&folder).map(|_| ()).unwrap_err();
+    assert!(matches!(text, StateError::Database { .. }), "{text}");
+}
+
+#[test]
+fn what_cannot_be_written_is_not_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, failed) = open(&folder).unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("node.db")).unwrap();
+    connection.execute("DROP TABLE activities", []).unwrap();
+    let mut things = Kept::<ActivityId, Thing>::default();
+    things.insert("none".into(), Thing(0));
+    store.write(&things.take_records());
+    assert!(!failed.is_cancelled(), "there was nothing to write");
+    store.write(&[super::Record::entry(&"one", &Thing(1))]);
+    assert!(failed.is_cancelled());
+}

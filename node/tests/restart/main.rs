@@ -1,0 +1,334 @@
+//! A node that keeps its state, killed and started again, with real exe-units.
+//!
+//! This file is both: started as a test it starts itself as the node's program, kills it, and looks at what is there when
+//! it is started again.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use node::{LocalNode, Prices, Provider};
+use serde_json::{Value, json};
+
+use crate::requestor::{Requestor, text};
+
+mod requestor;
+
+fn main() -> ExitCode {
+    node::main(async {
+        match env::var_os("DATA") {
+            Some(data) => program(data.into()).await,
+            None => {
+                let test = Trial::test("a_killed_node_goes_on_where_it_was", || {
+                    let test = thread::spawn(|| {
+                        let runtime = tokio::runtime::Runtime::new().unwrap();
+                        runtime.block_on(killed_and_started_again());
+                    });
+                    test.join().map_err(|_| Failed::without_message())
+                });
+                libtest_mimic::run(&Arguments::from_args(), vec![test]).exit_code()
+            }
+        }
+    })
+}
+
+/// The program: a node, until standard input ends.
+async fn program(data: PathBuf) -> ExitCode {
+    let provider = Provider::new("p").prices(Prices {
+        start: 1.0,
+        second: 0.5,
+        cpu_second: 0.0,
+    });
+    let node = LocalNode::builder()
+        .providers([provider])
+        .cache_folder(data.join("cache"))
+        .data_folder(data)
+        .start()
+        .await
+        .unwrap();
+    println!("{} {}", node.url(), node.app_key());
+    let over = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    over.await.unwrap().unwrap();
+    node.stop().await.unwrap();
+    ExitCode::SUCCESS
+}
+
+/// The program, running.
+struct Node {
+    child: Child,
+    url: String,
+    requestor: Requestor,
+}
+
+impl Node {
+    fn start(data: &Path) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .env("DATA", data)
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
+        let (url, key) = line.trim().split_once(' ').expect("a node");
+        Self {
+            child,
+            url: url.to_owned(),
+            requestor: Requestor::at(url, key),
+        }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn stop(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+async fn killed_and_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let package = serve(image(folder.path()));
+    let data = folder.path().join("data");
+
+    let node = Node::start(&data);
+    let me = node.requestor.identity().await;
+    let allocation = node.requestor.allocate().await;
+    let mut demand = node.requestor.demand().await;
+    demand["properties"]["golem.srv.comp.task_package"] = json!(package);
+    let agreement = agree(&node.requestor, &demand).await;
+    let activity = node.requestor.create_activity(&agreement).await;
+    let path = format!("/activity-api/v1/activity/{activity}");
+    let echo = json!({"run": {"entry_point": "/bin/echo", "args": ["hello"], "capture": {"stdout": {"atEnd": {}}}}});
+    let first = exec(&node, &path, json!([{"deploy": {}}, {"start": {}}, echo])).await;
+    assert_eq!(
+        results(&node, &path, &first, 2).await[2]["stdout"],
+        "hello\n"
+    );
+    // It waits for a file: so it runs when the node is killed, and ends when the test wants it to.
+    let wait = json!({"run": {"entry_point": "/bin/sh", "args": ["-c", "while ! [ -e /golem/work/go ]; do /bin/sleep 0.05; done; echo gone"], "capture": {"stdout": {"atEnd": {}}}}});
+    let second = exec(&node, &path, json!([wait])).await;
+    let url = node.url.clone();
+    node.kill();
+    let volumes = volumes(&data, &activity);
+    let [volume] = volumes.as_slice() else {
+        panic!("one volume is expected: {volumes:?}");
+    };
+
+    let node = Node::start(&data);
+    assert_eq!(node.url, url, "programs find it where it was");
+    assert_eq!(node.requestor.identity().await, me);
+    let found = get(&node, &format!("/market-api/v1/agreements/{agreement}")).await;
+    assert_eq!(found["state"], "Approved");
+    assert_eq!(found["agreementId"], agreement.as_str());
+    let found = get(&node, &format!("/payment-api/v1/allocations/{allocation}")).await;
+    assert_eq!(found["totalAmount"], "100.000000000000000000");
+    // What had ended is still known, and what ran runs on.
+    assert_eq!(
+        results(&node, &path, &first, 2).await[2]["stdout"],
+        "hello\n"
+    );
+    assert_eq!(
+        get(&node, &format!("{path}/exec/{second}?timeout=0")).await,
+        json!([])
+    );
+    fs::write(volume.join("go"), "").unwrap();
+    let gone = results(&node, &path, &second, 0).await;
+    assert_eq!(
+        (&gone[0]["result"], &gone[0]["stdout"]),
+        (&json!("Ok"), &json!("gone\n"))
+    );
+    let third = exec(&node, &path, json!([echo])).await;
+    assert_eq!(
+        results(&node, &path, &third, 0).await[0]["stdout"],
+        "hello\n"
+    );
+    assert_eq!(
+        get(&node, &format!("{path}/state")).await["state"],
+        json!(["Ready", null])
+    );
+
+    // The provider has one slot, and it is taken.
+    let id = node.requestor.subscribe(&demand).await;
+    let rejected = node.requestor.negotiate(&id, &demand).await;
+    assert_eq!(rejected["eventType"], "ProposalRejectedEvent", "{rejected}");
+    let full = "No capacity available. Reached Agreements limit: 1";
+    assert_eq!(rejected["reason"]["message"], full);
+
+    let ended = node.requestor.delete(&format!("{path}?timeout=60")).await;
+    assert_eq!(ended.status, 200, "{ended:?}");
+    let after = "1970-01-01T00:00:00Z";
+    let (note, _) = node.requestor.next_bill("debitNote", after).await;
+    node.requestor.terminate(&agreement).await;
+    let (invoice, _) = node.requestor.next_bill("invoice", after).await;
+    assert_eq!(invoice["amount"], note["totalAmountDue"]);
+    assert!(
+        text(&invoice["amount"]).parse::<f64>().unwrap() >= 1.0,
+        "{invoice}"
+    );
+    let before = bills(&node).await;
+    assert_eq!(before.len(), 2, "{before:?}");
+    let accept = format!(
+        "/payment-api/v1/invoices/{}/accept",
+        text(&invoice["invoiceId"])
+    );
+    let acceptance = json!({"totalAmountAccepted": invoice["amount"], "allocationId": allocation});
+    node.requestor.post(&accept, acceptance).await.ok();
+    node.kill();
+
+    // Nothing is billed twice, and what was accepted is paid once.
+    let node = Node::start(&data);
+    let payments = "/payment-api/v1/payments?timeout=20&afterTimestamp=1970-01-01T00:00:00Z";
+    let payments = get(&node, payments).await;
+    assert_eq!(payments.as_array().unwrap().len(), 1, "{payments}");
+    assert_eq!(payments[0]["amount"], invoice["amount"]);
+    // A provider that offers has found all again before.
+    let agreement = agree(&node.requestor, &demand).await;
+    assert_eq!(bills(&node).await, before);
+    assert_eq!(
+        get(&node, &format!("{path}/state")).await["state"],
+        json!(["Terminated", null])
+    );
+    let activity = node.requestor.create_activity(&agreement).await;
+    node.stop();
+
+    // What was stopped in order is billed when the node is there again.
+    assert_eq!(fs::read_dir(data.join("activities")).unwrap().count(), 0);
+    let node = Node::start(&data);
+    wait_for(async || bills(&node).await.len() == 3).await;
+    let path = format!("/activity-api/v1/activity/{activity}/state");
+    assert_eq!(
+        get(&node, &path).await["state"],
+        json!(["Terminated", null])
+    );
+    node.requestor.terminate(&agreement).await;
+    wait_for(async || bills(&node).await.len() == 4).await;
+    node.stop();
+}
+
+async fn agree(requestor: &Requestor, demand: &Value) -> String {
+    let id = requestor.subscribe(demand).await;
+    let event = requestor.negotiate(&id, demand).await;
+    let agreement = requestor.bind(&event["proposal"]).await;
+    let path = format!("/market-api/v1/demands/{id}");
+    requestor.delete(&path).await.ok();
+    agreement
+}
+
+async fn get(node: &Node, path: &str) -> Value {
+    node.requestor.get(path).await.ok()
+}
+
+async fn exec(node: &Node, path: &str, script: Value) -> String {
+    let script = json!({"text": script.to_string()});
+    text(
+        &node
+            .requestor
+            .post(&format!("{path}/exec"), script)
+            .await
+            .ok(),
+    )
+}
+
+async fn results(node: &Node, path: &str, batch: &str, last: usize) -> Value {
+    let path = format!("{path}/exec/{batch}?timeout=60");
+    let results = get(node, &path).await;
+    assert_eq!(results.as_array().unwrap().len(), last + 1, "{results}");
+    results
+}
+
+/// What each bill of the node is.
+async fn bills(node: &Node) -> Vec<(String, String)> {
+    let overview = get(node, "/kiln-api/v1/overview").await;
+    let bills = overview["bills"].as_array().unwrap();
+    let mut bills: Vec<_> = bills
+        .iter()
+        .map(|bill| (text(&bill["id"]), text(&bill["amount"])))
+        .collect();
+    bills.sort();
+    bills
+}
+
+async fn wait_for(holds: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "it does not happen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Where an exe-unit has the volumes of an activity.
+fn volumes(data: &Path, activity: &str) -> Vec<PathBuf> {
+    let work = data.join("activities").join(activity).join("work");
+    let entries = fs::read_dir(work).unwrap().map(|entry| entry.unwrap());
+    let volumes = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("vol"));
+    volumes.map(|entry| entry.path()).collect()
+}
+
+/// Answers whoever asks with an image, for as long as the test runs: what a demand says of it.
+fn serve(image: PathBuf) -> String {
+    let hash = gvmi::Hash::of_file(&image).unwrap();
+    let content = fs::read(image).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            // Whoever goes before it is answered needs no answer.
+            let _ = stream.and_then(|stream| answer(stream, &content));
+        }
+    });
+    format!("hash:sha3:{hash}:http://{address}/image")
+}
+
+fn answer(mut stream: TcpStream, content: &[u8]) -> std::io::Result<()> {
+    let mut request = BufReader::new(stream.try_clone()?);
+    let (mut first, mut line) = (String::new(), String::new());
+    request.read_line(&mut first)?;
+    while request.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let length = content.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    )?;
+    match first.starts_with("HEAD") {
+        true => Ok(()),
+        false => stream.write_all(content),
+    }
+}
+
+/// An image with some programs of this machine, and what they need of it.
+fn image(folder: &Path) -> PathBuf {
+    let tree = folder.join("tree");
+    for program in ["echo", "sh", "sleep"] {
+        let program = Path::new("/bin").join(program);
+        let needed = Command::new("ldd").arg(&program).output().unwrap();
+        let needed = String::from_utf8_lossy(&needed.stdout).into_owned();
+        let libraries = needed
+            .split_whitespace()
+            .filter(|word| word.starts_with('/'));
+        for file in libraries.map(Path::new).chain([program.as_path()]) {
+            let copy = tree.join(file.strip_prefix("/").unwrap());
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::copy(file, copy).unwrap();
+        }
+    }
+    let mut configuration = gvmi::Configuration::default();
+    configuration.add_volume("/golem/work");
+    let image = folder.join("image.gvmi");
+    gvmi::pack(&tree, &configuration, &image).unwrap();
+    image
+}
