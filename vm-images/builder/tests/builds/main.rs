@@ -1,6 +1,7 @@
 //! Builds, from a Dockerfile to what is in the image.
 
 mod adding;
+mod arbitrary;
 mod bases;
 mod caching;
 mod copying;
