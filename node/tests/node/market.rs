@@ -98,7 +98,7 @@ async fn an_offer_is_that_of_a_provider_of_images() {
     let offer = &event["proposal"]["properties"];
     for (name, value) in [
         ("golem.runtime.name", json!("vm")),
-        ("golem.runtime.capabilities", json!([])),
+        ("golem.runtime.capabilities", json!(["vpn"])),
         ("golem.node.id.name", json!("mine")),
         ("golem.node.debug.subnet", json!("public")),
         ("golem.inf.cpu.cores", json!(3)),
