@@ -6,6 +6,8 @@ mod client;
 mod lifecycle;
 mod market;
 mod peer;
+mod provider;
+mod registry;
 mod requestor;
 mod rest;
 mod scene;

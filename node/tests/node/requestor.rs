@@ -49,10 +49,14 @@ pub(crate) const PLATFORM: &str = "erc20-holesky-tglm";
 
 impl Requestor {
     pub(crate) fn of(node: &LocalNode) -> Self {
+        Self::with_key(node, node.app_key())
+    }
+
+    pub(crate) fn with_key(node: &LocalNode, app_key: &str) -> Self {
         Self {
             http: reqwest::Client::new(),
             url: node.url().to_owned(),
-            app_key: node.app_key().to_owned(),
+            app_key: app_key.to_owned(),
         }
     }
 
@@ -89,6 +93,10 @@ impl Requestor {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         Self::send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        Self::send(self.request(Method::PUT, path).json(&body)).await
     }
 
     pub(crate) async fn post_nothing(&self, path: &str) -> Answer {

@@ -1,0 +1,253 @@
+//! The provider's half of the API, as somebody else's provider uses it.
+
+use node::{LocalNode, LocalNodeBuilder};
+use serde_json::{Value, json};
+
+use crate::{
+    requestor::{PLATFORM, Requestor, far, text},
+    scene::Scene,
+    shape::check,
+};
+
+/// A node with a requestor, and a provider that is none of the node's own.
+struct Market {
+    _scene: Scene,
+    requestor: Requestor,
+    provider: Requestor,
+}
+
+impl Market {
+    async fn open() -> Self {
+        let two = |builder: LocalNodeBuilder| {
+            let builder = builder.clock(crate::rest::odd_clock());
+            builder
+                .providers([])
+                .app_key("asks", None)
+                .app_key("runs", None)
+        };
+        let scene = Scene::start_with(two).await;
+        let bearer = |name| Requestor::with_key(&scene.node, key(&scene.node, name));
+        Self {
+            requestor: bearer("asks"),
+            provider: bearer("runs"),
+            _scene: scene,
+        }
+    }
+
+    /// An offer of the provider's; its id.
+    async fn offer(&self) -> String {
+        let provider = self.provider.identity().await;
+        let offer = json!({
+            "properties": {
+                "golem.runtime.name": "vm", "golem.node.debug.subnet": "public",
+                "golem.com.payment.protocol.version": 3,
+                (format!("golem.com.payment.platform.{PLATFORM}.address")): provider,
+            },
+            "constraints": format!("(golem.srv.comp.expiration<{})", far() * 2),
+        });
+        let up = self.provider.post("/market-api/v1/offers", offer).await;
+        check("new offer", &up);
+        text(&up.ok())
+    }
+
+    /// The next thing that comes for an offer.
+    async fn next_for(&self, offer: &str) -> Value {
+        let path = format!("/market-api/v1/offers/{offer}/events?timeout=20&maxEvents=1");
+        self.provider.get(&path).await.ok()[0].clone()
+    }
+
+    /// An agreement that was confirmed, and what the provider hears of it.
+    async fn agreement(&self) -> (String, Value) {
+        let offer = self.offer().await;
+        let demand = self.requestor.demand().await;
+        let id = self.requestor.subscribe(&demand).await;
+        let shown = self.requestor.next_event(&id).await;
+        let shown = text(&shown["proposal"]["proposalId"]);
+        let path = format!("/market-api/v1/demands/{id}/proposals/{shown}");
+        self.requestor.post(&path, demand).await.ok();
+
+        let asked = self.next_for(&offer).await;
+        let proposal = text(&asked["proposal"]["proposalId"]);
+        let path = format!("/market-api/v1/offers/{offer}/proposals/{proposal}");
+        assert_eq!(self.provider.get(&path).await.ok(), asked["proposal"]);
+        let own = &self.provider.get("/market-api/v1/offers").await.ok()[0];
+        let terms = json!({"properties": own["properties"], "constraints": own["constraints"]});
+        check("provider counters", &self.provider.post(&path, terms).await);
+
+        let countered = self.requestor.next_event(&id).await;
+        let new = json!({"proposalId": countered["proposal"]["proposalId"], "validTo": "2100-01-01T00:00:00Z"});
+        let agreement = self.requestor.post("/market-api/v1/agreements", new).await;
+        let agreement = text(&agreement.ok());
+        let path = format!("/market-api/v1/agreements/{agreement}/confirm");
+        assert_eq!(self.requestor.post_nothing(&path).await.status, 204);
+        (agreement, self.next_for(&offer).await)
+    }
+}
+
+fn key<'a>(node: &'a LocalNode, name: &str) -> &'a str {
+    let mut keys = node.app_keys().filter(|(other, _)| *other == name);
+    keys.next().unwrap().1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_of_others_takes_part() {
+    let market = Market::open().await;
+    let (requestor, provider) = (&market.requestor, &market.provider);
+    let (agreement, heard) = market.agreement().await;
+    assert_eq!(heard["eventType"], "AgreementEvent");
+    assert_eq!(heard["agreement"]["agreementId"], agreement.as_str());
+    let path = format!("/market-api/v1/agreements/{agreement}");
+    let approved = provider
+        .post_nothing(&format!("{path}/approve?timeout=5&appSessionId=s"))
+        .await;
+    check("approved", &approved);
+    let waited = requestor
+        .post_nothing(&format!("{path}/wait?timeout=20"))
+        .await;
+    assert_eq!(waited.status, 204);
+    let listed = provider.get("/market-api/v1/agreements?state=Approved");
+    let listed = listed.await.ok();
+    assert_eq!(listed[0]["id"], agreement.as_str());
+    assert_eq!(listed[0]["role"], "Provider");
+    let others = requestor.get("/market-api/v1/agreements?state=Pending");
+    assert_eq!(others.await.ok(), json!([]));
+
+    // The provider learns that an activity is wanted, and says how it does.
+    let creating = tokio::spawn({
+        let (requestor, agreement) = (requestor.clone(), agreement.clone());
+        async move { requestor.create_activity(&agreement).await }
+    });
+    let orders = "/activity-api/v1/events?timeout=20&afterTimestamp=2000-01-01T00:00:00Z";
+    let orders = provider.get(orders).await;
+    check("orders", &orders);
+    let activity = text(&orders.ok()[0]["activityId"]);
+    let state = format!("/activity-api/v1/activity/{activity}/state");
+    let initialized = json!({"state": ["Initialized", null]});
+    assert_eq!(requestor.put(&state, initialized.clone()).await.status, 404);
+    check(
+        "state is reported",
+        &provider.put(&state, initialized).await,
+    );
+    assert_eq!(creating.await.unwrap(), activity);
+    let own = format!("/activity-api/v1/activity?agreementId={agreement}");
+    assert_eq!(provider.get(&own).await.ok(), json!([activity]));
+
+    // It bills, and is paid.
+    let note =
+        json!({"activityId": activity, "totalAmountDue": "0.5", "usageCounterVector": [0.0, 0.0]});
+    let note = provider.post("/payment-api/v1/debitNotes", note).await;
+    check("new debit note", &note);
+    let id = text(&note.ok()["debitNoteId"]);
+    let sent = provider
+        .post_nothing(&format!("/payment-api/v1/debitNotes/{id}/send"))
+        .await;
+    check("sent", &sent);
+    let after = "2000-01-01T00:00:00Z";
+    let (received, _) = requestor.next_bill("debitNote", after).await;
+    assert_eq!(received["totalAmountDue"], "0.500000000000000000");
+    let ended = json!({"state": ["Terminated", null], "reason": "done"});
+    provider.put(&state, ended).await.ok();
+    requestor.terminate(&agreement).await;
+    let reason = provider.get(&format!("{path}/terminate/reason")).await.ok();
+    assert_eq!(reason["message"], "Finished");
+    let invoice = json!({
+        "agreementId": agreement, "activityIds": [activity], "amount": "0.5",
+        "paymentDueDate": "2100-01-01T00:00:00.670129582Z",
+    });
+    let invoice = provider.post("/payment-api/v1/invoices", invoice).await;
+    check("new invoice", &invoice);
+    let id = text(&invoice.ok()["invoiceId"]);
+    let path = format!("/payment-api/v1/invoices/{id}");
+    provider.post_nothing(&format!("{path}/send")).await.ok();
+    let allocation = requestor.allocate().await;
+    let acceptance = json!({"totalAmountAccepted": "0.5", "allocationId": allocation});
+    requestor
+        .post(&format!("{path}/accept"), acceptance)
+        .await
+        .ok();
+    let payments = "/payment-api/v1/payments?timeout=20&afterTimestamp=2000-01-01T00:00:00Z";
+    let paid = provider.get(payments).await.ok();
+    assert_eq!(paid[0]["amount"], "0.500000000000000000");
+    let for_invoice = provider.get(&format!("{path}/payments")).await.ok();
+    assert_eq!(for_invoice, paid);
+    let one = text(&paid[0]["paymentId"]);
+    let one = provider
+        .get(&format!("/payment-api/v1/payments/{one}"))
+        .await;
+    assert_eq!(one.ok(), paid[0]);
+    assert_eq!(
+        provider.get("/payment-api/v1/invoices").await.ok()[0]["status"],
+        "SETTLED"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_of_others_can_refuse() {
+    let market = Market::open().await;
+    let (agreement, _) = market.agreement().await;
+    let path = format!("/market-api/v1/agreements/{agreement}");
+    let reason = json!({"message": "no"});
+    let rejected = market
+        .provider
+        .post(&format!("{path}/reject"), reason)
+        .await;
+    assert_eq!(rejected.status, 204);
+    let waited = market.requestor.post_nothing(&format!("{path}/wait")).await;
+    assert!(waited.error(410).contains("Rejected: no"));
+    let late = market
+        .provider
+        .post_nothing(&format!("{path}/approve"))
+        .await;
+    assert!(late.error(410).contains("cannot be approved"));
+    let reason = market
+        .provider
+        .get(&format!("{path}/terminate/reason"))
+        .await;
+    assert!(reason.error(404).contains("not terminated"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_waited_for_as_a_daemon_has_it() {
+    let market = Market::open().await;
+    let since = "2000-01-01T00:00:00Z";
+    let none = format!("/activity-api/v1/events?timeout=0&afterTimestamp={since}");
+    let none = market.provider.get(&none).await;
+    check("no orders", &none);
+    let without = market.provider.get("/activity-api/v1/events").await;
+    assert!(without.error(400).contains("afterTimestamp"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_shows_what_is_there_and_what_comes() {
+    let market = Market::open().await;
+    let requestor = &market.requestor;
+    let first = market.offer().await;
+    let scan = json!({"type": "offer", "constraints": "(golem.runtime.name=vm)", "timeout": 60});
+    let scan = requestor.post("/market-api/v1/scan", scan).await;
+    assert_eq!(scan.status, 201);
+    let path = format!("/market-api/v1/scan/{}", text(&scan.ok()));
+    let events = format!("{path}/events?timeout=20");
+    assert_eq!(
+        requestor.get(&events).await.ok()[0]["offerId"],
+        first.as_str()
+    );
+    let waiting = tokio::spawn({
+        let (requestor, events) = (requestor.clone(), events.clone());
+        async move { requestor.get(&events).await.ok() }
+    });
+    let second = market.offer().await;
+    assert_eq!(waiting.await.unwrap()[0]["offerId"], second.as_str());
+    let nobodys = market.provider.get(&events).await;
+    assert!(nobodys.error(404).contains("not found"));
+    assert_eq!(requestor.delete(&path).await.status, 204);
+    assert!(
+        requestor
+            .get(&events)
+            .await
+            .error(404)
+            .contains("not found")
+    );
+    let nonsense = json!({"type": "offer", "constraints": "(a"});
+    let nonsense = requestor.post("/market-api/v1/scan", nonsense).await;
+    assert!(nonsense.error(400).contains("at byte 2"));
+}
