@@ -14,7 +14,7 @@ use std::process::ExitCode;
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    serve: serve::Arguments,
+    serve: serve::Settings,
 
     #[command(subcommand)]
     look: Option<look::Command>,

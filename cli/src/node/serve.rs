@@ -16,7 +16,7 @@ use super::look;
 use crate::{gftp, log};
 
 #[derive(clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Settings {
     /// The port of loopback to listen on [default: 7465, as yagna; another if that is taken]
     #[arg(long)]
     port: Option<u16>,
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
 const PORT: u16 = 7465;
 
 /// Runs a node until it is interrupted.
-pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(arguments: Settings) -> anyhow::Result<ExitCode> {
     log::to_stderr(&arguments.log).context("--log")?;
     let interrupted = requestor::interrupted();
     let mut builder = LocalNode::builder();
