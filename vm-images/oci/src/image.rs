@@ -64,6 +64,10 @@ impl ContainerImage {
             path: path.into(),
             source,
         };
+        let is_file = std::fs::metadata(path).map_err(unreadable)?.is_file();
+        if is_file && !Self::is_at(path) {
+            return Err(ImageError::None(path.into()));
+        }
         let blobs = Blobs::open(path, selection.scratch, selection.limits).map_err(unreadable)?;
         let opening = Opening {
             path,

@@ -140,8 +140,8 @@ fn what_is_no_image_is_said_to_be_none() {
     for (name, why) in [
         ("folder", "is no container image"),
         ("plain.tar", "is no container image"),
-        ("text", "cannot read"),
-        ("cut.tar.gz", "cannot read"),
+        ("text", "is no container image"),
+        ("cut.tar.gz", "is no container image"),
         ("missing", "No such file"),
     ] {
         let error = chain(
