@@ -35,7 +35,7 @@ enum Command {
 /// was unpacked in.
 #[derive(clap::Args)]
 struct Setup {
-    /// Where boot/vmlinuz-<version> and lib/modules/<version> are; one for clouds is preferred.
+    /// Where `boot/vmlinuz-VERSION` and `lib/modules/VERSION` are; one for clouds is preferred.
     #[arg(long, value_name = "FOLDER", default_value = "/")]
     kernel_root: PathBuf,
 

@@ -14,7 +14,7 @@ use tokio::fs::File;
 pub(crate) struct Arguments {
     /// The image
     file: PathBuf,
-    /// What to call it: [USER/]NAME[:TAG]
+    /// What to call it, as `[USER/]NAME[:TAG]`
     #[arg(long)]
     tag: Option<String>,
     /// Where the node is
