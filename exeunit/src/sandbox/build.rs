@@ -3,7 +3,7 @@
 //! The agent, process 1, has to be the child of somebody who already is in the new namespaces.
 
 use std::{
-    fs, io,
+    io,
     net::Ipv4Addr,
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
@@ -22,7 +22,8 @@ use rustix::{
 
 use super::{
     group::Group,
-    hosts, interface, limits,
+    hosts, interface,
+    limits::{self, Expendable},
     mounts::{self, Base, MountError, Step, Tree, path_of},
     namespaces::{self, Settings},
     netlink::Netlink,
@@ -91,8 +92,7 @@ pub(super) fn build(
     if let Some(processors) = setup.cpu_threads.filter(|_| confinement.pinned) {
         limits::pin(processors).map_err(BuildError::Processors)?;
     }
-    // Where memory runs out, a sandbox is to go before anything of the host's. Some systems do not let that be said.
-    let _ = fs::write("/proc/self/oom_score_adj", "1000");
+    limits::mark_expendable(Expendable::Agent);
     let trees = if privilege::is_root() {
         // Taken while still root, who alone may be able to reach them; a mount taken so stays valid.
         let trees = take_trees(setup)?;

@@ -1,6 +1,6 @@
 //! What the processes of a sandbox may take, and how far a system lets that be enforced.
 
-use std::io;
+use std::{fs, io};
 
 use rustix::{
     process::{Pid, Resource, Rlimit, getpid, getrlimit, setrlimit},
@@ -71,6 +71,20 @@ const QUEUED_SIGNALS: u64 = 4096;
 /// Memory that may be locked, and that message queues may take, in bytes.
 const PINNED_MEMORY: u64 = 8 << 20;
 const QUEUED_MESSAGES: u64 = 800 << 10;
+
+/// Which process of a sandbox goes first where memory runs out: all of them before anything of the host's, and commands
+/// before the agent, without which none can go on. The kernel's scale ends at 1000.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Expendable {
+    Agent = 500,
+    Command = 1000,
+}
+
+/// Lets this process, and all that it starts, go as soon as that where memory runs out.
+pub(super) fn mark_expendable(expendable: Expendable) {
+    // Some systems do not let that be said.
+    let _ = fs::write("/proc/self/oom_score_adj", (expendable as u32).to_string());
+}
 
 /// What is left for the agent to enforce where `enforced` is done by groups.
 pub(super) fn confinement(setup: &Setup, enforced: Enforced) -> Confinement {

@@ -120,6 +120,14 @@ async fn the_agent_cannot_be_touched() {
 }
 
 #[tokio::test]
+async fn where_memory_runs_out_commands_go_before_the_agent() {
+    let image = programs();
+    let sandbox = start(&image).await;
+    let scores = "cat /proc/self/oom_score_adj /proc/1/oom_score_adj";
+    assert_eq!(stdout(&sandbox, scores).await, "1000\n500\n");
+}
+
+#[tokio::test]
 async fn orphans_are_reaped() {
     let image = programs();
     let sandbox = start(&image).await;

@@ -15,7 +15,7 @@ use rustix::{
 
 use super::program::{Refusal, find};
 use crate::sandbox::{
-    limits::lower_all,
+    limits::{Expendable, lower_all, mark_expendable},
     wire::{Confinement, Run},
 };
 
@@ -43,6 +43,7 @@ pub(super) fn spawn(
     let confinement = confinement.clone();
     let prepare = move || {
         setsid()?;
+        mark_expendable(Expendable::Command);
         lower_all(&confinement)
     };
     // Capabilities and filters are those of the agent already.
