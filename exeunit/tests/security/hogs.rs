@@ -276,13 +276,18 @@ fn map(sharing: i32, at_most: usize) -> std::io::Error {
     hold()
 }
 
+/// Has many processes take what one alone may have. Returns once one of them could not; the others hold what they have.
 fn take_memory_by_many() -> std::io::Error {
     for _ in 0..32 {
         if fork() == 0 {
-            take_memory(32 << 20);
+            let error = take_memory(32 << 20);
+            std::process::exit(error.raw_os_error().unwrap_or(1));
         }
     }
-    take_memory(32 << 20)
+    let mut status = 0;
+    // SAFETY: the call writes to `status` alone.
+    unsafe { libc::wait(&raw mut status) };
+    std::io::Error::other(format!("a process that took memory ended with {status:#x}"))
 }
 
 fn fill_nameless_files() -> std::io::Error {
