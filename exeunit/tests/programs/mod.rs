@@ -39,7 +39,9 @@ impl HostPrograms {
     fn copy_file(&self, from: &Path, to: &Path) {
         let to = self.at(to.to_str().expect("UTF-8"));
         fs::create_dir_all(to.parent().expect("not the root")).expect("a folder");
-        fs::copy(from, &to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+        // Written by another process: one that this process forks meanwhile would hold it open for writing.
+        let copied = Command::new("cp").arg(from).arg(&to).status().expect("cp");
+        assert!(copied.success(), "{}", from.display());
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::service::{Run, Service};
+use crate::service::{Run, Service, copy};
 
 #[test]
 fn stats_are_those_of_the_seed_in_its_order() {
@@ -246,7 +246,7 @@ fn by_default_the_database_is_beside_the_program_itself() {
     let image = tempfile::tempdir().unwrap();
     let program = image.path().join("simple_service");
     let link = image.path().join("link/simple_service.py");
-    fs::copy(env!("CARGO_BIN_EXE_simple_service"), &program).unwrap();
+    copy(env!("CARGO_BIN_EXE_simple_service"), &program);
     fs::create_dir(image.path().join("link")).unwrap();
     symlink("../simple_service", &link).unwrap();
 

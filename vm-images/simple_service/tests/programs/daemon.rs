@@ -9,7 +9,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::service::{Run, Service};
+use crate::service::{Run, Service, copy};
 
 /// Starts the daemon and returns its pid.
 #[track_caller]
@@ -200,7 +200,7 @@ fn a_daemon_that_cannot_begin_says_why() {
 fn a_missing_daemon_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let control = folder.path().join("simulate_observations_ctl");
-    fs::copy(env!("CARGO_BIN_EXE_simulate_observations_ctl"), &control).unwrap();
+    copy(env!("CARGO_BIN_EXE_simulate_observations_ctl"), &control);
     let output = Command::new(control)
         .arg("--start")
         .env_clear()

@@ -96,7 +96,7 @@ impl Service {
     pub(crate) fn run_restricted(&self, arguments: &[&str]) -> Run {
         // Where the tests are built, nobody may look.
         let program = self.folder().join("simple_service");
-        fs::copy(SIMPLE_SERVICE, &program).unwrap();
+        copy(SIMPLE_SERVICE, &program);
         fs::set_permissions(self.folder(), PermissionsExt::from_mode(0o755)).unwrap();
         let mut command = Command::new(program);
         if rustix::process::geteuid().is_root() {
@@ -109,6 +109,13 @@ impl Service {
             .output();
         Run::from(output.unwrap())
     }
+}
+
+/// Copies a program that is to be run.
+pub(crate) fn copy(program: &str, to: &Path) {
+    // By another process: one that this process forks meanwhile would hold it open for writing, so that it is busy.
+    let copied = Command::new("cp").arg(program).arg(to).status().unwrap();
+    assert!(copied.success(), "{program}");
 }
 
 impl Drop for Service {
