@@ -3,8 +3,8 @@
 //! Of ways that are as good, the one is taken that a search from both ends meets first, as the Python library networkx
 //! does it: the order in which switches are looked at is part of the result.
 
-mod fringe;
 mod least_delay;
+mod whole;
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use crate::model::Model;
 use crate::number::Number;
 use crate::topology::Topology;
 use least_delay::LeastDelay;
+use whole::WholeDelays;
 
 /// A way through the network.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,7 +64,30 @@ pub(crate) struct Paths {
     hops: Known,
     delays: Known,
     search: Search,
-    least_delay: LeastDelay,
+    delay_search: Option<DelaySearch>,
+}
+
+/// A search for ways with the least delay, for delays of this kind.
+#[derive(Clone, Debug)]
+enum DelaySearch {
+    Whole(WholeDelays),
+    Any(LeastDelay),
+}
+
+impl DelaySearch {
+    fn new(model: &Model) -> Self {
+        match WholeDelays::new(model) {
+            Some(search) => Self::Whole(search),
+            None => Self::Any(LeastDelay::new(model)),
+        }
+    }
+
+    fn find(&mut self, from: SwitchId, to: SwitchId) -> Option<Vec<SwitchId>> {
+        match self {
+            Self::Whole(search) => search.find(from, to),
+            Self::Any(search) => search.find(from, to),
+        }
+    }
 }
 
 /// Ways that were found, up to a limit of what they take of memory.
@@ -118,8 +142,13 @@ impl Paths {
         if let Some(known) = self.delays.get((from, to)) {
             return known;
         }
-        let found = (self.least_delay.find(model, from, to))
-            .map(|switches| Arc::new(Route::new(model, switches)));
+        let found = if model.topology.connected(from, to) {
+            let search = &mut self.delay_search;
+            (search.get_or_insert_with(|| DelaySearch::new(model))).find(from, to)
+        } else {
+            None
+        };
+        let found = found.map(|switches| Arc::new(Route::new(model, switches)));
         self.delays.insert((from, to), found.clone());
         found
     }
@@ -128,7 +157,7 @@ impl Paths {
     pub(crate) fn forget_delays(&mut self) {
         self.hops = Known::default();
         self.delays = Known::default();
-        self.least_delay = LeastDelay::default();
+        self.delay_search = None;
     }
 }
 
@@ -207,6 +236,47 @@ impl Search {
             }
             route.push(before);
             at = before;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::least_delay::LeastDelay;
+    use super::whole::WholeDelays;
+    use crate::arena::{Place, SwitchId};
+    use crate::dataset::{self, Limits};
+    use crate::generate::Mesh;
+    use crate::model::Model;
+    use crate::number::Number;
+
+    fn mesh() -> Model {
+        let mesh = Mesh {
+            servers: 40,
+            steps: 1,
+            services_per_server: 1,
+        };
+        dataset::load(mesh.generate().dataset.as_bytes(), &Limits::default()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn both_searches_for_the_least_delay_find_the_same_way(
+            delays in prop::collection::vec(0..4i64, 200),
+            ends in prop::collection::vec((0..40usize, 0..40usize), 1..30),
+        ) {
+            let mut model = mesh();
+            for (link, delay) in model.links.places().zip(delays) {
+                model.links[link].delay = Number::Int(delay);
+            }
+            let mut whole = WholeDelays::new(&model).unwrap();
+            let mut any = LeastDelay::new(&model);
+            for (from, to) in ends {
+                let (from, to) = (SwitchId::new(from), SwitchId::new(to));
+                prop_assert_eq!(whole.find(from, to), any.find(from, to));
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Dijkstra's search from both ends, in turns.
+//! Dijkstra's search from both ends, in turns, for delays of any kind.
 
-use super::fringe::Fringe;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use crate::arena::{Place, SwitchId};
 use crate::model::Model;
 
@@ -14,14 +16,16 @@ struct Seen {
 }
 
 /// A search for ways with the least delay.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct LeastDelay {
     /// For each switch, what is known from either side.
     seen: Vec<[Seen; 2]>,
     /// Neighbours with the delay of the link to them, one after the other, and where those of a switch begin.
     edges: Vec<(SwitchId, f64)>,
     first: Vec<u32>,
-    fringe: [Fringe; 2],
+    /// What is to be looked at next from either side: distances, and when each was found.
+    fringe: [BinaryHeap<Reverse<(u64, u32, SwitchId)>>; 2],
+    pushed: u32,
     number: u32,
 }
 
@@ -34,26 +38,45 @@ struct Meeting {
 }
 
 impl LeastDelay {
-    pub(super) fn find(
-        &mut self,
-        model: &Model,
-        from: SwitchId,
-        to: SwitchId,
-    ) -> Option<Vec<SwitchId>> {
+    pub(super) fn new(model: &Model) -> Self {
+        let unseen = Seen {
+            mark: 0,
+            distance: 0.0,
+            from: SwitchId::new(0),
+        };
+        let mut search = Self {
+            seen: vec![[unseen; 2]; model.topology.switches()],
+            edges: Vec::new(),
+            first: Vec::new(),
+            fringe: Default::default(),
+            pushed: 0,
+            number: 0,
+        };
+        for switch in model.switches.places() {
+            search.first.push(search.edges.len() as u32);
+            for (next, link) in model.topology.neighbours(switch) {
+                // A zero of either sign is the same delay, and has the same bits from here on.
+                let delay = model.links[*link].delay.value() + 0.0;
+                search.edges.push((*next, delay));
+            }
+        }
+        search.first.push(search.edges.len() as u32);
+        search
+    }
+
+    /// The switches on the way from one to another, if there is one.
+    pub(super) fn find(&mut self, from: SwitchId, to: SwitchId) -> Option<Vec<SwitchId>> {
         if from == to {
             return Some(vec![from]);
         }
-        if !model.topology.connected(from, to) {
-            return None;
-        }
-        self.begin(model);
+        self.begin();
         self.push(0, from, 0.0, from);
         self.push(1, to, 0.0, to);
         let mut best: Option<Meeting> = None;
         let mut side = 1;
         while !self.fringe[0].is_empty() && !self.fringe[1].is_empty() {
             side = 1 - side;
-            let Some(switch) = self.fringe[side].pop() else {
+            let Some(Reverse((_, _, switch))) = self.fringe[side].pop() else {
                 break;
             };
             let settled = self.settled();
@@ -113,41 +136,20 @@ impl LeastDelay {
             distance,
             from,
         };
-        self.fringe[side].push(distance, switch);
+        self.pushed += 1;
+        // Distances are not negative, so their bits are in their order.
+        self.fringe[side].push(Reverse((distance.to_bits(), self.pushed, switch)));
     }
 
-    fn begin(&mut self, model: &Model) {
-        let switches = model.topology.switches();
-        if self.first.len() != switches + 1 || self.number == u32::MAX / 2 - 1 {
-            self.prepare(model);
+    fn begin(&mut self) {
+        if self.number == u32::MAX / 2 - 1 {
+            self.seen.iter_mut().flatten().for_each(|end| end.mark = 0);
+            self.number = 0;
         }
         self.number += 1;
+        self.pushed = 0;
         self.fringe[0].clear();
         self.fringe[1].clear();
-    }
-
-    fn prepare(&mut self, model: &Model) {
-        let switches = model.topology.switches();
-        let unseen = Seen {
-            mark: 0,
-            distance: 0.0,
-            from: SwitchId::new(0),
-        };
-        self.seen = vec![[unseen; 2]; switches];
-        self.number = 0;
-        self.edges.clear();
-        self.first.clear();
-        for switch in model.switches.places() {
-            self.first.push(self.edges.len() as u32);
-            for (next, link) in model.topology.neighbours(switch) {
-                // A zero of either sign is the same delay, and has the same bits from here on.
-                self.edges
-                    .push((*next, model.links[*link].delay.value() + 0.0));
-            }
-        }
-        self.first.push(self.edges.len() as u32);
-        let fringe = Fringe::new(self.edges.iter().map(|(_, delay)| *delay));
-        self.fringe = [fringe.clone(), fringe];
     }
 
     fn route(&self, meeting: Meeting) -> Vec<SwitchId> {
