@@ -114,7 +114,10 @@ impl Mesh {
                 while trace.len() < steps {
                     let stays = 5 + draws.below(20) as usize;
                     trace.extend(std::iter::repeat_n(at, stays));
-                    at = draws.one_of(&network.neighbours[at as usize - 1]);
+                    // The only switch there is has no neighbour to go to.
+                    if let neighbours @ [_, ..] = &network.neighbours[at as usize - 1][..] {
+                        at = draws.one_of(neighbours);
+                    }
                 }
                 trace.truncate(steps);
                 User {
