@@ -43,11 +43,30 @@ impl From<&jiter::JsonValue<'_>> for Value {
 
 /// Appends `text` in quotes, all but ASCII escaped, as Python's `json` does.
 pub(crate) fn write_text(text: &str, out: &mut String) {
+    write_text_quoted(text, "\"", out);
+}
+
+/// Appends `text` as [`write_text`] does, with `quote` for every quotation mark: two of them where all this stands within
+/// quotation marks itself.
+pub(crate) fn write_text_quoted(text: &str, quote: &str, out: &mut String) {
+    let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
+    out.push_str(quote);
+    if text.bytes().all(plain) {
+        out.push_str(text);
+    } else {
+        write_escaped(text, quote, out);
+    }
+    out.push_str(quote);
+}
+
+fn write_escaped(text: &str, quote: &str, out: &mut String) {
     use std::fmt::Write;
-    out.push('"');
     for character in text.chars() {
         match character {
-            '"' => out.push_str("\\\""),
+            '"' => {
+                out.push('\\');
+                out.push_str(quote);
+            }
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
@@ -62,7 +81,6 @@ pub(crate) fn write_text(text: &str, out: &mut String) {
             }
         }
     }
-    out.push('"');
 }
 
 /// Appends a number; infinities as the bare words that Python writes and reads.

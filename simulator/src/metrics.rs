@@ -3,6 +3,7 @@
 //! Rows are written as they come, so that what a run takes of memory does not grow with its steps. A row that is as it
 //! was in the step before is written again as it was.
 
+mod block;
 mod csv;
 mod encode;
 mod json_lines;
@@ -11,8 +12,8 @@ mod rows;
 
 use std::io::{self, Seek, SeekFrom, Write};
 
-use crate::arena::{Arena, Place, RegistryId};
 use crate::model::{Class, Model};
+use block::Block;
 
 pub use csv::Csv;
 pub use encode::Encode;
@@ -58,22 +59,16 @@ pub struct Recorder<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>
 struct Table<F: Format, W> {
     class: Class,
     file: W,
-    rows: Vec<Row>,
+    blocks: Vec<Block>,
     written: u64,
     format: std::marker::PhantomData<F>,
 }
 
-/// A row as it was last written: what stands before the step, and what after it.
-#[derive(Default)]
-struct Row {
-    bytes: Vec<u8>,
-    step_at: usize,
-    /// Where what changes most often begins.
-    end_at: usize,
-}
+/// How many rows a block has.
+const ROWS: usize = 128;
 
 impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W, O> {
-    /// A recorder that has `open` open the file of each class.
+    /// A recorder that has `open` open the file of each class. Files need no large buffer: many rows are written at once.
     pub fn new(open: O) -> Self {
         Self {
             open,
@@ -109,7 +104,7 @@ impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W
                 self.tables.push(Table {
                     class,
                     file,
-                    rows: Vec::new(),
+                    blocks: Vec::new(),
                     written: 0,
                     format: std::marker::PhantomData,
                 });
@@ -119,34 +114,15 @@ impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W
         let table = &mut self.tables[at];
         let mut step = Vec::new();
         F::Encoder::write_step(model.steps(), &mut step);
-        for index in 0..count(model, class) {
-            if class == Class::ContainerRegistry && model.registries[RegistryId::new(index)].removed
-            {
-                continue;
-            }
-            if index >= table.rows.len() {
-                table.rows.resize_with(index + 1, Row::default);
-            }
-            let row = &mut table.rows[index];
-            let changed = changed(model, class, index);
-            let since = |changed| self.recorded.is_none_or(|recorded| changed > recorded);
-            if row.bytes.is_empty() || since(rows::begin_changed(model, class, index, changed)) {
-                row.bytes.clear();
-                row.step_at = rows::begin(model, class, index, &mut self.encoder);
-                row.end_at = self.encoder.len();
-                rows::end(model, class, index, &mut self.encoder);
-                self.encoder.append_to(&mut row.bytes);
-            } else if since(changed) {
-                row.bytes.truncate(row.end_at);
-                self.encoder.resume();
-                rows::end(model, class, index, &mut self.encoder);
-                self.encoder.append_to(&mut row.bytes);
-            }
-            let (before, after) = row.bytes.split_at(row.step_at);
-            table.file.write_all(before)?;
-            table.file.write_all(&step)?;
-            table.file.write_all(after)?;
-            table.written += 1;
+        let count = count(model, class);
+        table
+            .blocks
+            .resize_with(count.div_ceil(ROWS), Block::default);
+        for (at, block) in table.blocks.iter_mut().enumerate() {
+            let rows = at * ROWS..count.min((at + 1) * ROWS);
+            block.update(model, class, rows, &step, self.recorded, &mut self.encoder);
+            table.file.write_all(block.bytes())?;
+            table.written += block.len() as u64;
         }
         Ok(())
     }
@@ -177,24 +153,5 @@ fn count(model: &Model, class: Class) -> usize {
         Class::EdgeServer => model.servers.len(),
         Class::NetworkFlow => model.flows.len(),
         _ => 0,
-    }
-}
-
-/// The step in which what a row follows from last changed.
-fn changed(model: &Model, class: Class, index: usize) -> u32 {
-    fn own<P: Place, T>(arena: &Arena<P, T>, index: usize) -> u32 {
-        arena.touched(P::new(index))
-    }
-    match class {
-        Class::NetworkSwitch => own(&model.switches, index).max(model.links.last_touched()),
-        Class::User => own(&model.users, index),
-        Class::Service => own(&model.services, index),
-        Class::ContainerRegistry => {
-            let host = model.registries[RegistryId::new(index)].server;
-            let host = host.map_or(0, |server| model.servers.touched(server));
-            own(&model.registries, index).max(host)
-        }
-        Class::EdgeServer => own(&model.servers, index),
-        _ => own(&model.flows, index),
     }
 }

@@ -41,9 +41,8 @@ impl Number {
 
     /// Appends [`Number::python`] to `text`.
     pub(crate) fn write_python(self, text: &mut String) {
-        use std::fmt::Write;
         match self {
-            Self::Int(whole) => write!(text, "{whole}").expect("a string takes all"),
+            Self::Int(whole) => write_whole(whole, text),
             Self::Float(value) => write_python_float(value, text),
         }
     }
@@ -56,6 +55,25 @@ impl Number {
             _ => false,
         }
     }
+}
+
+/// Digits without going through the formatter: metrics are whole numbers more than anything else.
+fn write_whole(whole: i64, text: &mut String) {
+    if whole < 0 {
+        text.push('-');
+    }
+    let mut rest = whole.unsigned_abs();
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    text.push_str(std::str::from_utf8(&digits[first..]).expect("digits are text"));
 }
 
 /// The shortest digits that read back as `value`; an exponent below 1e-4 and from 1e16 on.
@@ -174,7 +192,9 @@ mod tests {
         for (value, text) in cases {
             assert_eq!(Number::Float(value).python(), text);
         }
-        assert_eq!(Number::Int(-7).python(), "-7");
+        for whole in [0, 9, 10, -7, 1_234_567_890, i64::MAX, i64::MIN] {
+            assert_eq!(Number::Int(whole).python(), whole.to_string());
+        }
     }
 
     #[test]

@@ -26,120 +26,154 @@ impl Format for Csv {
 }
 
 /// Writes a row as a line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CsvEncoder {
-    line: String,
-    /// A list or map that is being written.
-    cell: JsonEncoder,
-    depth: usize,
+    /// The line. What is a list or a map in a cell is written as if the cell were in quotation marks.
+    line: JsonEncoder,
+    /// Where the cell begins that is being written.
+    cell: usize,
     /// If no value has been written.
     first: bool,
 }
 
+impl Default for CsvEncoder {
+    fn default() -> Self {
+        Self {
+            line: JsonEncoder::with_quote("\"\""),
+            cell: 0,
+            first: false,
+        }
+    }
+}
+
+/// If a cell has to be in quotation marks.
+fn is_quoted(cell: &str) -> bool {
+    cell.contains([',', '"', '\n', '\r'])
+}
+
 impl CsvEncoder {
-    fn push(&mut self, cell: &str) {
-        if cell.contains([',', '"', '\n', '\r']) {
-            self.line.push('"');
-            self.line.push_str(&cell.replace('"', "\"\""));
-            self.line.push('"');
-        } else {
-            self.line.push_str(cell);
+    /// If what comes next is the value of a cell, and not of a list or a map in one.
+    fn is_cell(&self) -> bool {
+        self.line.depth == 1
+    }
+
+    fn begin_cell(&mut self) {
+        if self.is_cell() {
+            self.cell = self.line.text.len();
+            self.line.text.push('"');
         }
     }
 
-    fn ended(&mut self) {
-        self.depth -= 1;
-        match self.depth {
-            0 => self.line.push('\n'),
-            1 => {
-                let cell = std::mem::take(&mut self.cell.text);
-                self.push(cell.trim_end());
-            }
-            _ => {}
+    fn end_cell(&mut self) {
+        if !self.is_cell() {
+            return;
         }
-    }
-
-    fn value(&mut self, text: &str, write: impl FnOnce(&mut JsonEncoder)) {
-        if self.depth == 1 {
-            self.push(text);
+        if is_quoted(&self.line.text[self.cell + 1..]) {
+            self.line.text.push('"');
         } else {
-            write(&mut self.cell);
+            self.line.text.remove(self.cell);
         }
     }
 }
 
 impl Encode for CsvEncoder {
     fn begin_map(&mut self, length: usize) {
-        if self.depth > 0 {
-            self.cell.begin_map(length);
-        } else {
+        if self.line.depth == 0 {
+            self.line.depth = 1;
             self.first = true;
+        } else {
+            self.begin_cell();
+            self.line.begin_map(length);
         }
-        self.depth += 1;
     }
 
     fn key(&mut self, key: &str) {
-        if self.depth > 1 {
-            self.cell.key(key);
+        if !self.is_cell() {
+            self.line.key(key);
         } else if !std::mem::take(&mut self.first) {
-            self.line.push(',');
+            self.line.text.push(',');
         }
     }
 
     fn end_map(&mut self) {
-        if self.depth > 1 {
-            self.cell.end_map();
+        if self.is_cell() {
+            self.line.depth = 0;
+            self.line.text.push('\n');
+        } else {
+            self.line.end_map();
+            self.end_cell();
         }
-        self.ended();
     }
 
     fn begin_list(&mut self, length: usize) {
-        self.cell.begin_list(length);
-        self.depth += 1;
+        self.begin_cell();
+        self.line.begin_list(length);
     }
 
     fn item(&mut self) {
-        self.cell.item();
+        self.line.item();
     }
 
     fn end_list(&mut self) {
-        self.cell.end_list();
-        self.ended();
+        self.line.end_list();
+        self.end_cell();
     }
 
     fn null(&mut self) {
-        self.value("", JsonEncoder::null);
+        if !self.is_cell() {
+            self.line.null();
+        }
     }
 
     fn flag(&mut self, flag: bool) {
-        // As Python prints them, and as its CSV readers know them.
-        self.value(if flag { "True" } else { "False" }, |cell| cell.flag(flag));
+        if self.is_cell() {
+            // As Python prints them, and as its CSV readers know them.
+            self.line.text.push_str(if flag { "True" } else { "False" });
+        } else {
+            self.line.flag(flag);
+        }
     }
 
     fn number(&mut self, number: Number) {
-        self.value(&number.python(), |cell| cell.number(number));
+        if self.is_cell() {
+            number.write_python(&mut self.line.text);
+        } else {
+            self.line.number(number);
+        }
     }
 
     fn text(&mut self, text: &str) {
-        self.value(text, |cell| cell.text(text));
+        if !self.is_cell() {
+            self.line.text(text);
+        } else if is_quoted(text) {
+            self.line.text.push('"');
+            for (at, part) in text.split('"').enumerate() {
+                if at > 0 {
+                    self.line.text.push_str("\"\"");
+                }
+                self.line.text.push_str(part);
+            }
+            self.line.text.push('"');
+        } else {
+            self.line.text.push_str(text);
+        }
     }
 
-    fn len(&self) -> usize {
-        self.line.len()
+    fn bytes(&self) -> &[u8] {
+        self.line.bytes()
     }
 
-    fn append_to(&mut self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(self.line.as_bytes());
+    fn clear(&mut self) {
         self.line.clear();
     }
 
     fn resume(&mut self) {
-        self.depth = 1;
+        self.line.resume();
         self.first = false;
     }
 
     fn stretch(&mut self, stretch: Stretch) {
-        self.cell.stretch(stretch);
+        self.line.stretch(stretch);
     }
 
     fn write_step(step: u32, bytes: &mut Vec<u8>) {

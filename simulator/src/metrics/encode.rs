@@ -26,15 +26,11 @@ pub trait Encode {
     /// Writes a text.
     fn text(&mut self, text: &str);
 
-    /// The bytes written so far.
-    fn len(&self) -> usize;
-    /// If nothing was written.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    /// Appends what was written to `bytes`, and begins anew.
-    fn append_to(&mut self, bytes: &mut Vec<u8>);
-    /// Goes on in the middle of a row: after some pairs of its map.
+    /// What was written so far.
+    fn bytes(&self) -> &[u8];
+    /// Forgets what was written.
+    fn clear(&mut self);
+    /// Goes on in the middle of a row: after some pairs of its map, which are written already.
     fn resume(&mut self);
     /// Appends a step to `bytes`, as a number is written in a row.
     fn write_step(step: u32, bytes: &mut Vec<u8>);

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::encode::Stretches;
 use super::{Encode, Format};
 use crate::access::Stretch;
-use crate::json::{write_number, write_text};
+use crate::json::{write_number, write_text_quoted};
 use crate::number::Number;
 
 /// JSON lines: a map a line. Infinities stand as the bare word `Infinity`, as Python writes and reads them.
@@ -23,16 +23,39 @@ impl Format for JsonLines {
 }
 
 /// Writes a row as JSON without spaces.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct JsonEncoder {
     pub(super) text: String,
-    depth: usize,
+    /// How many maps and lists are begun and not ended.
+    pub(super) depth: usize,
+    /// What stands around texts: a quotation mark, or two of them within another text.
+    quote: &'static str,
     stretches: Stretches,
 }
 
+impl Default for JsonEncoder {
+    fn default() -> Self {
+        Self::with_quote("\"")
+    }
+}
+
 impl JsonEncoder {
+    pub(super) fn with_quote(quote: &'static str) -> Self {
+        Self {
+            text: String::new(),
+            depth: 0,
+            quote,
+            stretches: Stretches::default(),
+        }
+    }
+
+    /// What was written.
+    pub(crate) fn into_text(self) -> String {
+        self.text
+    }
+
     fn separate(&mut self) {
-        if !self.text.ends_with(['{', '[']) {
+        if !matches!(self.text.as_bytes().last(), Some(b'{' | b'[')) {
             self.text.push(',');
         }
     }
@@ -46,7 +69,7 @@ impl Encode for JsonEncoder {
 
     fn key(&mut self, key: &str) {
         self.separate();
-        write_text(key, &mut self.text);
+        write_text_quoted(key, self.quote, &mut self.text);
         self.text.push(':');
     }
 
@@ -85,15 +108,14 @@ impl Encode for JsonEncoder {
     }
 
     fn text(&mut self, text: &str) {
-        write_text(text, &mut self.text);
+        write_text_quoted(text, self.quote, &mut self.text);
     }
 
-    fn len(&self) -> usize {
-        self.text.len()
+    fn bytes(&self) -> &[u8] {
+        self.text.as_bytes()
     }
 
-    fn append_to(&mut self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(self.text.as_bytes());
+    fn clear(&mut self) {
         self.text.clear();
     }
 
@@ -102,8 +124,9 @@ impl Encode for JsonEncoder {
     }
 
     fn stretch(&mut self, stretch: Stretch) {
+        let quote = self.quote;
         let pairs = self.stretches.pairs(stretch, |step, requesting, pairs| {
-            write!(pairs, ",\"{step}\":{requesting}").expect("a vector takes all");
+            write!(pairs, ",{quote}{step}{quote}:{requesting}").expect("a vector takes all");
         });
         let pairs = std::str::from_utf8(pairs).expect("JSON is text");
         let first = usize::from(self.text.ends_with('{'));

@@ -78,12 +78,11 @@ impl Encode for MsgPackEncoder {
         encode::write_str(&mut self.bytes, text).expect(TAKES_ALL);
     }
 
-    fn len(&self) -> usize {
-        self.bytes.len()
+    fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
-    fn append_to(&mut self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(&self.bytes);
+    fn clear(&mut self) {
         self.bytes.clear();
     }
 

@@ -97,7 +97,7 @@ pub(super) fn begin(model: &Model, class: Class, index: usize, out: &mut impl En
     out.key("Object");
     out.text(&format!("{}_{id}", class.name()));
     out.key("Time Step");
-    let step_at = out.len();
+    let step_at = out.bytes().len();
     if class != Class::ContainerRegistry {
         out.key("Instance ID");
         out.whole(id);

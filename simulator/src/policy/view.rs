@@ -22,9 +22,7 @@ impl Turn<'_> {
         self.write_servers(first, &mut out);
         self.write_users(&mut out);
         out.end_map();
-        let mut line = Vec::new();
-        out.append_to(&mut line);
-        String::from_utf8(line).expect("JSON is text")
+        out.into_text()
     }
 
     fn write_fixed(&self, out: &mut impl Encode) {
