@@ -1,6 +1,7 @@
 //! The fields of an object, read one by one.
 
 use jiter::JsonValue;
+use rustc_hash::FxHashSet;
 
 use super::DatasetError;
 use crate::json::{Extra, Value};
@@ -13,6 +14,21 @@ pub(crate) struct Fields<'v, 'j> {
     object: String,
     fields: Vec<(&'v str, Option<&'v JsonValue<'j>>)>,
 }
+
+/// The first key that stands there a second time.
+fn twice<'k>(keys: impl ExactSizeIterator<Item = &'k str> + Clone) -> Option<&'k str> {
+    if keys.len() <= FEW {
+        let mut before = keys.clone().enumerate();
+        return before
+            .find(|(at, key)| keys.clone().take(*at).any(|known| known == *key))
+            .map(|(_, key)| key);
+    }
+    let mut known = FxHashSet::default();
+    keys.into_iter().find(|key| !known.insert(*key))
+}
+
+/// So many keys are compared with each other faster than looked up.
+const FEW: usize = 16;
 
 /// The largest whole number that is exact as a fraction too.
 const LARGEST: i64 = 1 << 53;
@@ -36,12 +52,10 @@ impl<'v, 'j> Fields<'v, 'j> {
         let JsonValue::Object(map) = value else {
             return Err(fields.error(name, "it is not a map"));
         };
-        for (key, value) in map.iter() {
-            if fields.fields.iter().any(|(known, _)| *known == key) {
-                return Err(fields.error(key, "it stands twice"));
-            }
-            fields.fields.push((key, Some(value)));
+        if let Some(key) = twice(map.iter().map(|(key, _)| &**key)) {
+            return Err(fields.error(key, "it stands twice"));
         }
+        (fields.fields).extend(map.iter().map(|(key, value)| (&**key, Some(value))));
         Ok(fields)
     }
 
@@ -70,12 +84,12 @@ impl<'v, 'j> Fields<'v, 'j> {
         }
     }
 
-    /// The names of what was not taken.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'v str> {
-        self.fields
-            .iter()
-            .filter(|(_, value)| value.is_some())
-            .map(|(name, _)| *name)
+    /// Takes out all that was not taken yet.
+    pub(crate) fn take_all(
+        &mut self,
+    ) -> impl Iterator<Item = (&'v str, &'v JsonValue<'j>)> + use<'v, 'j> {
+        let fields = std::mem::take(&mut self.fields);
+        (fields.into_iter()).filter_map(|(name, value)| Some((name, value?)))
     }
 
     /// What was not taken.
@@ -171,10 +185,8 @@ impl<'v, 'j> Fields<'v, 'j> {
     {
         match value {
             JsonValue::Object(map) => {
-                for (at, (key, _)) in map.iter().enumerate() {
-                    if map[..at].iter().any(|(known, _)| known == key) {
-                        return Err(self.error(name, format!("{key:?} stands twice")));
-                    }
+                if let Some(key) = twice(map.iter().map(|(key, _)| &**key)) {
+                    return Err(self.error(name, format!("{key:?} stands twice")));
                 }
                 Ok(map.iter().map(|(key, value)| (&**key, value)))
             }

@@ -51,11 +51,7 @@ impl Relations {
         fields: &mut Fields<'_, '_>,
     ) -> Result<(), DatasetError> {
         let mut said = Vec::new();
-        let names: Vec<&str> = fields.names().collect();
-        for name in names {
-            let Some(value) = fields.take(name) else {
-                continue;
-            };
+        for (name, value) in fields.take_all() {
             said.push((name.to_owned(), Said::read(name, value, fields)?));
         }
         *self.counts.entry(class).or_default() += 1;
