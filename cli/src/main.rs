@@ -4,12 +4,14 @@ mod gftp;
 mod image;
 mod log;
 mod node;
+mod print;
 mod simulate;
 mod vm;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use print::{Closed, errln};
 
 /// Services on the Golem Network, and on this machine.
 #[derive(Parser)]
@@ -39,7 +41,10 @@ fn main() -> ExitCode {
             Command::Vm(arguments) => vm::run(arguments).await,
         }
         .unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
+            if error.is::<Closed>() {
+                return ExitCode::from(Closed::EXIT_CODE);
+            }
+            errln!("error: {error:#}");
             ExitCode::FAILURE
         })
     })

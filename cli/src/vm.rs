@@ -13,6 +13,8 @@ use exeunit::{
     vm::{self, Parts, PartsError},
 };
 
+use crate::print::outln;
+
 /// The package of a machine's first program, in the source tree that this command was compiled from.
 const GUEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vm-images/guest");
 const GUEST_PROGRAM: &str = "exe-unit-guest";
@@ -60,10 +62,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         None => compile().await?,
     };
     let version = vm::install(&setup.kernel_root, &guest, &folder)?;
-    println!(
+    outln!(
         "the kernel {version} and the guest are in {}",
         folder.display()
-    );
+    )?;
     let parts = match Parts::find(Some(&folder)) {
         Err(error @ PartsError::Qemu) => return Err(error.into()),
         found => found?,
@@ -73,9 +75,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     vm::test(&program, &parts, choice.accelerator, vm::PATIENCE)
         .await
         .context("a test machine does not start")?;
-    println!("a test machine starts, with {}", choice.accelerator);
+    outln!("a test machine starts, with {}", choice.accelerator)?;
     if let Some(warning) = choice.warning() {
-        println!("{warning}");
+        outln!("{warning}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

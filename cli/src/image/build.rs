@@ -5,6 +5,8 @@ use std::{path::PathBuf, process::ExitCode};
 use builder::{Build, Dockerfile, DockerfileError, Event, Progress, Terminal, Tool, ToolBuild};
 use gvmi::Hash;
 
+use crate::print::{errln, outln};
+
 /// Build an image from a Dockerfile, and print its hash and its path.
 ///
 /// What is built in does it, without network and without root; where a Dockerfile asks for more, buildah, podman or
@@ -86,7 +88,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                     beyond.context("no buildah, podman or docker is at work here to build this")
                 );
             };
-            eprintln!("{beyond}: {tool} builds it");
+            errln!("{beyond}: {tool} builds it");
             with_tool(tool, file, &arguments, contexts, &progress).await?
         }
         Some(Err(error)) => return Err(error.into()),
@@ -99,7 +101,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(output) => super::place::copy(&path, output, arguments.force)?,
         None => path,
     };
-    println!("{hash} {}", path.display());
+    outln!("{hash} {}", path.display())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,6 +12,7 @@ use gvmi::{Attributes, Configuration, EntryKind, Hash, Image, Tree};
 use serde_json::json;
 
 use super::place::size;
+use crate::print::{Closed, outln};
 
 /// Show what is in an image, and what a container is like that is made from it.
 #[derive(clap::Args)]
@@ -32,11 +33,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let tree = image.tree()?;
     if arguments.files {
         return match list(&tree, io::stdout().lock()) {
-            // Nobody reads on, as behind a pipe to `head`.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(error).context("cannot write the list")
-            }
-            _ => Ok(ExitCode::SUCCESS),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Closed.into()),
+            listed => listed
+                .map(|()| ExitCode::SUCCESS)
+                .context("cannot write the list"),
         };
     }
     let failed = || format!("cannot read {}", arguments.image.display());
@@ -58,26 +58,26 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             "Links": links,
             "Configuration": image.configuration(),
         });
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        outln!("{}", serde_json::to_string_pretty(&all)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    row("hash", &format!("sha3:{hash}"));
+    row("hash", &format!("sha3:{hash}"))?;
     row(
         "size",
         &format!("{}, as {}", size(bytes), image.compression()),
-    );
+    )?;
     row(
         "unpacked",
         &format!(
             "{} in {files} files, {folders} folders, {links} links",
             size(tree.size())
         ),
-    );
-    describe(image.configuration());
+    )?;
+    describe(image.configuration())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(configuration: &Configuration) {
+fn describe(configuration: &Configuration) -> anyhow::Result<()> {
     let command =
         |words: &Option<Vec<String>>| words.as_ref().map(|words| json!(words).to_string());
     let lines = [
@@ -94,25 +94,24 @@ fn describe(configuration: &Configuration) {
     ];
     for (name, value) in lines {
         if let Some(value) = value {
-            row(name, &value);
+            row(name, &value)?;
         }
     }
-    configuration
-        .env
-        .iter()
-        .for_each(|variable| row("variable", variable));
-    configuration
-        .volumes
-        .keys()
-        .for_each(|volume| row("volume", volume));
-    for (name, value) in &configuration.labels {
-        row("label", &format!("{name}={value}"));
+    for variable in &configuration.env {
+        row("variable", variable)?;
     }
+    for volume in configuration.volumes.keys() {
+        row("volume", volume)?;
+    }
+    for (name, value) in &configuration.labels {
+        row("label", &format!("{name}={value}"))?;
+    }
+    Ok(())
 }
 
 /// What images say is shown as text: nothing in it does anything to a terminal.
-fn row(name: &str, value: &str) {
-    println!("{name:<12}{}", value.replace(char::is_control, " "));
+fn row(name: &str, value: &str) -> anyhow::Result<()> {
+    outln!("{name:<12}{}", value.replace(char::is_control, " "))
 }
 
 fn list(tree: &Tree, to: impl Write) -> io::Result<()> {

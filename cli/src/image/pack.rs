@@ -11,6 +11,7 @@ use gvmi::{Configuration, Hash};
 use oci::{ContainerImage, Limits, Selection};
 
 use super::place::{Target, size};
+use crate::print::{errln, outln};
 
 /// Pack a container image, or a folder, as a Golem image.
 ///
@@ -79,10 +80,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let hash = Hash::of_file(&path).with_context(failed)?;
     let bytes = fs::metadata(&path).with_context(failed)?.len();
     if left_out > 0 {
-        eprintln!("left out {left_out} devices, pipes and sockets: every sandbox has its own");
+        errln!("left out {left_out} devices, pipes and sockets: every sandbox has its own");
     }
-    eprintln!("packed {} ({})", path.display(), size(bytes));
-    println!("{hash} {}", path.display());
+    errln!("packed {} ({})", path.display(), size(bytes));
+    outln!("{hash} {}", path.display())?;
     Ok(ExitCode::SUCCESS)
 }
 

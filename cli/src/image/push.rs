@@ -7,6 +7,8 @@ use gvmi::Image;
 use serde::Deserialize;
 use tokio::fs::File;
 
+use crate::print::outln;
+
 /// Put an image into the registry of a local node, and print its hash and its URL.
 ///
 /// Requestors find it there by its hash, and by its tag.
@@ -63,6 +65,6 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     let pushed: Pushed = serde_json::from_slice(&body)
         .with_context(|| format!("{} is no local node", arguments.url))?;
-    println!("{} {}", pushed.sha3, pushed.http);
+    outln!("{} {}", pushed.sha3, pushed.http)?;
     Ok(ExitCode::SUCCESS)
 }

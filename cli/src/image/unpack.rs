@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use gvmi::Image;
 
 use super::place::size;
+use crate::print::errln;
 
 /// Unpack the files of an image into a new folder.
 ///
@@ -21,7 +22,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let tree = Image::open(&arguments.image)?.tree()?;
     tree.unpack(&arguments.folder)?;
-    eprintln!(
+    errln!(
         "unpacked {} into {}",
         size(tree.size()),
         arguments.folder.display()

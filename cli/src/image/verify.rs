@@ -6,6 +6,7 @@ use anyhow::Context;
 use gvmi::{Hash, Image};
 
 use super::place::size;
+use crate::print::{errln, outln};
 
 /// Check that an image is whole, down to the last byte of its files, and print its hash.
 #[derive(clap::Args)]
@@ -28,12 +29,12 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let tree = image.tree()?;
     tree.check()?;
     let entries = tree.entries().count();
-    eprintln!(
+    errln!(
         "{} is whole: {entries} entries, {} unpacked",
         path.display(),
         size(tree.size())
     );
-    println!("{found} {}", path.display());
+    outln!("{found} {}", path.display())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::table::{Table, age, amount, short};
+use crate::print::{out, outln};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -82,15 +83,17 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Payments(_) => json!({"allocations": all["allocations"], "bills": all["bills"]}),
     };
     if which.json {
-        println!("{shown:#}");
+        outln!("{shown:#}")?;
         return Ok(ExitCode::SUCCESS);
     }
     match command {
-        Command::Status(_) => status(&shown),
-        Command::Providers(_) => print!("{}", providers(&shown)),
-        Command::Agreements(_) => print!("{}", agreements(&shown)),
-        Command::Activities(_) => print!("{}", activities(&shown)),
-        Command::Payments(_) => print!("{}\n{}", allocations(&shown), bills(&shown)),
+        Command::Status(_) => status(&shown)?,
+        Command::Providers(_) => out(format_args!("{}", providers(&shown)))?,
+        Command::Agreements(_) => out(format_args!("{}", agreements(&shown)))?,
+        Command::Activities(_) => out(format_args!("{}", activities(&shown)))?,
+        Command::Payments(_) => {
+            out(format_args!("{}\n{}", allocations(&shown), bills(&shown)))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -143,23 +146,23 @@ fn read(path: &Path) -> anyhow::Result<Address> {
     serde_json::from_str(&text).with_context(|| format!("{} makes no sense", path.display()))
 }
 
-fn status(node: &Value) {
-    println!(
+fn status(node: &Value) -> anyhow::Result<()> {
+    outln!(
         "node        {} (kiln {})",
         text(&node["url"]),
         text(&node["version"])
-    );
-    println!("up for      {}", age(&node["started"]));
-    println!("requestor   {}", text(&node["requestor"]));
+    )?;
+    outln!("up for      {}", age(&node["started"]))?;
+    outln!("requestor   {}", text(&node["requestor"]))?;
     let of = |live: &str, all: &str| format!("{} of {} live", node[live], node[all]);
-    println!("agreements  {}", of("liveAgreements", "allAgreements"));
-    println!("activities  {}", of("liveActivities", "allActivities"));
-    println!("bills       {}", node["allBills"]);
-    println!(
+    outln!("agreements  {}", of("liveAgreements", "allAgreements"))?;
+    outln!("activities  {}", of("liveActivities", "allActivities"))?;
+    outln!("bills       {}", node["allBills"])?;
+    outln!(
         "cost        {} GLM, {} of it accepted",
         amount(&node["cost"]),
         amount(&node["accepted"])
-    );
+    )
 }
 
 fn providers(list: &Value) -> Table {

@@ -13,7 +13,10 @@ use node::{LocalNode, Provider};
 use serde_json::json;
 
 use super::look;
-use crate::{gftp, log};
+use crate::{
+    gftp, log,
+    print::{errln, outln},
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Settings {
@@ -94,16 +97,16 @@ fn note(node: &LocalNode) -> anyhow::Result<PathBuf> {
 /// Says how programs come to use the node, in lines for a shell.
 fn say(node: &LocalNode) -> anyhow::Result<()> {
     let programs = programs(node).context("cannot stand in for gftp")?;
-    println!("# a local Golem network; for the programs that are to use it:");
-    println!("export YAGNA_API_URL={}", node.url());
-    println!("export YAGNA_APPKEY={}", node.app_key());
-    println!("export GOLEM_REGISTRY_URL={}", node.url());
-    println!("export PATH={}:\"$PATH\"", programs.display());
+    outln!("# a local Golem network; for the programs that are to use it:")?;
+    outln!("export YAGNA_API_URL={}", node.url())?;
+    outln!("export YAGNA_APPKEY={}", node.app_key())?;
+    outln!("export GOLEM_REGISTRY_URL={}", node.url())?;
+    outln!("export PATH={}:\"$PATH\"", programs.display())?;
     for (name, key) in node.app_keys().skip(1) {
-        println!("# {name}: export YAGNA_APPKEY={key}");
+        outln!("# {name}: export YAGNA_APPKEY={key}")?;
     }
-    eprintln!("what goes on there: {}/#{}", node.url(), node.app_key());
-    eprintln!(
+    errln!("what goes on there: {}/#{}", node.url(), node.app_key());
+    errln!(
         "Ctrl-C ends it; images stay in {}",
         node.cache_folder().display()
     );

@@ -10,6 +10,7 @@ use simulator::report::{Summary, Timeline};
 
 use super::output::{SUMMARY, TIMELINE, write_picture};
 use super::run::number;
+use crate::print::outln;
 
 /// Put two runs side by side: their numbers as a table, and how they went as a picture.
 #[derive(clap::Args)]
@@ -31,10 +32,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let two: Summary = read(&arguments.two, SUMMARY)?;
     let names = [&arguments.one, &arguments.two].map(|folder| folder.display().to_string());
     let width = names.iter().map(String::len).fold(12, usize::max);
-    println!(
+    outln!(
         "{:25}  {:>width$}  {:>width$}  {:>12}",
-        "", names[0], names[1], "difference"
-    );
+        "",
+        names[0],
+        names[1],
+        "difference"
+    )?;
     let rows = one.rows().into_iter().zip(two.rows());
     let steps = ("steps", "", f64::from(one.steps));
     let first = (steps, ("steps", "", f64::from(two.steps)));
@@ -45,11 +49,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             less if less.starts_with('-') => less,
             more => format!("+{more}"),
         };
-        println!("{name:>25}  {left:>width$}  {right:>width$}  {difference:>12} {unit}");
+        outln!("{name:>25}  {left:>width$}  {right:>width$}  {difference:>12} {unit}")?;
     }
     for (name, summary) in names.iter().zip([&one, &two]) {
         if let Some(error) = &summary.error {
-            println!("{name} ended early: {error}");
+            outln!("{name} ended early: {error}")?;
         }
     }
     if let Some(folder) = &arguments.out {
@@ -60,7 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let drawn = plot::draw_both((&names[0], &timelines[0]), (&names[1], &timelines[1]))?;
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         write_picture(folder, "comparison", &drawn)?;
-        println!("{}", folder.join("comparison.svg").display());
+        outln!("{}", folder.join("comparison.svg").display())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use simulator::generate::Mesh;
 
+use crate::print::outln;
+
 /// Generate a dataset of any size, and a scenario that drives it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -41,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     ] {
         let path = folder.join(name);
         std::fs::write(&path, json).with_context(|| path.display().to_string())?;
-        println!("{}", path.display());
+        outln!("{}", path.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -19,6 +19,7 @@ use simulator::simulation::{Abort, Simulation, Stop};
 use super::command::CommandPolicy;
 use super::output::Output;
 use super::{Mode, PolicyName, Run, Scheduling, Until};
+use crate::print::outln;
 
 /// How many steps are done where nothing says how many.
 const STEPS: u32 = 100;
@@ -95,7 +96,7 @@ fn simulate(arguments: &Run, interrupted: &AtomicBool) -> anyhow::Result<ExitCod
         output.finish(&summary, &timeline)?;
     }
     if summary.steps > 0 {
-        print(&summary, begun.elapsed(), arguments.out.as_deref());
+        print(&summary, begun.elapsed(), arguments.out.as_deref())?;
     }
     match end {
         None => Ok(ExitCode::SUCCESS),
@@ -197,21 +198,22 @@ fn progress_bar(stop: Stop) -> ProgressBar {
     }
 }
 
-fn print(summary: &Summary, took: Duration, folder: Option<&Path>) {
-    println!(
+fn print(summary: &Summary, took: Duration, folder: Option<&Path>) -> anyhow::Result<()> {
+    outln!(
         "{} steps of {} servers, {} services and {} users in {:.2} s",
         summary.steps,
         summary.servers,
         summary.services,
         summary.users,
         took.as_secs_f64()
-    );
+    )?;
     for (name, unit, value) in summary.rows() {
-        println!("{name:>25}  {} {unit}", number(value));
+        outln!("{name:>25}  {} {unit}", number(value))?;
     }
     if let Some(folder) = folder {
-        println!("metrics, summary and pictures: {}", folder.display());
+        outln!("metrics, summary and pictures: {}", folder.display())?;
     }
+    Ok(())
 }
 
 /// A number with two digits after the point, if it has any.
