@@ -1,0 +1,227 @@
+//! What a run leaves behind.
+
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{Place, msgpack, vector};
+
+const CLASSES: [&str; 6] = [
+    "NetworkSwitch",
+    "User",
+    "Service",
+    "ContainerRegistry",
+    "EdgeServer",
+    "NetworkFlow",
+];
+const PICTURES: [&str; 5] = ["services", "links", "servers", "users", "power"];
+
+/// Whole rows from JSON lines, as JSON.
+fn lines(text: &str) -> Value {
+    let row = |line: &str| -> Value {
+        serde_json::from_str(&line.replace("Infinity", "\"Infinity\"")).unwrap()
+    };
+    text.lines().map(row).collect()
+}
+
+/// The rows of a file of comma-separated values, as lists of cells.
+fn cells(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut cell) = (Vec::new(), Vec::new(), String::new());
+    let (mut quoted, mut characters) = (false, text.chars().peekable());
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.next_if_eq(&'"').is_some() => cell.push('"'),
+            '"' => quoted = !quoted,
+            ',' if !quoted => row.push(std::mem::take(&mut cell)),
+            '\n' if !quoted => {
+                row.push(std::mem::take(&mut cell));
+                rows.push(std::mem::take(&mut row));
+            }
+            _ => cell.push(character),
+        }
+    }
+    assert!(row.is_empty() && cell.is_empty() && !quoted);
+    rows
+}
+
+/// What stands in a cell for a value.
+fn in_a_cell(value: &Value) -> Value {
+    match value {
+        Value::Null => json!(""),
+        Value::Bool(true) => json!("True"),
+        Value::Bool(false) => json!("False"),
+        Value::String(text) => json!(text),
+        Value::Number(number) => json!(number.to_string()),
+        whole => whole.clone(),
+    }
+}
+
+#[test]
+fn metrics_are_the_same_in_every_form_and_edgesimpys() {
+    let place = Place::new();
+    let name = "13_mobility_and_access";
+    let (dataset, script) = (vector(name, "dataset.json"), vector(name, "policy.json"));
+    place.done(&[&dataset, "--script", &script, "--out", "run"]);
+    let mut all = Vec::new();
+    for class in CLASSES {
+        let read = |ending: &str| fs::read(place.path(&format!("run/{class}.{ending}"))).unwrap();
+        let text = String::from_utf8(read("jsonl")).unwrap();
+        let rows = lines(&text);
+        assert!(msgpack::read(&read("msgpack")) == rows, "{class}");
+
+        let table = cells(std::str::from_utf8(&read("csv")).unwrap());
+        let (names, values) = table.split_first().unwrap();
+        let rows = rows.as_array().unwrap();
+        assert_eq!(values.len(), rows.len(), "{class}");
+        for (cells, row) in values.iter().zip(rows) {
+            assert_eq!(cells.len(), names.len(), "{class}");
+            for (name, cell) in names.iter().zip(cells) {
+                let expected = in_a_cell(&row[name]);
+                let found = match &expected {
+                    Value::String(_) => json!(cell),
+                    _ => lines(cell)[0].clone(),
+                };
+                assert_eq!(found, expected, "{class}: {name}");
+            }
+        }
+        let rows: Vec<&str> = text.lines().collect();
+        all.push(format!("\"{class}\":[{}]", rows.join(",")));
+    }
+    let all = format!("{{{}}}", all.join(",")).replace("Infinity", "\"Infinity\"");
+    let hash: String = (Sha256::digest(all).iter())
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let expected = fs::read(vector(name, "expected.json")).unwrap();
+    let expected: Value = serde_json::from_slice(&expected).unwrap();
+    assert_eq!(expected["full_agent_metrics_sha256"], json!(hash));
+}
+
+#[test]
+fn a_run_leaves_a_summary_and_pictures() {
+    let place = Place::new();
+    let dataset = vector("03_stateful_migration", "dataset.json");
+    let script = vector("03_stateful_migration", "policy.json");
+    let said = place.done(&[
+        &dataset,
+        "--script",
+        &script,
+        "--out",
+        "run",
+        "--metrics",
+        "none",
+    ]);
+    let summary = place.json("run/summary.json");
+    assert_eq!(summary["services"], json!(2));
+    assert_eq!(summary["migration_time"]["count"], json!(3));
+    assert_eq!(summary["error"], Value::Null);
+    let megabytes = summary["state_megabytes"].as_f64().unwrap();
+    assert!(
+        said.contains(&format!("state transferred  {megabytes} MB")),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("metrics, summary and pictures: run\n"),
+        "{said}"
+    );
+    for picture in PICTURES {
+        let svg = fs::read_to_string(place.path(&format!("run/{picture}.svg"))).unwrap();
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+        assert!(svg.contains("step"), "{picture}");
+        let png = fs::File::open(place.path(&format!("run/{picture}.png"))).unwrap();
+        let mut reader = png::Decoder::new(std::io::BufReader::new(png))
+            .read_info()
+            .unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        assert!(pixels.iter().any(|byte| *byte < 128), "{picture} is empty");
+    }
+    assert!(!place.path("run/User.csv").exists());
+}
+
+#[test]
+fn a_folder_is_taken_again_for_a_run_and_for_nothing_else() {
+    let place = Place::new();
+    let dataset = vector("09_paper_verification", "dataset.json");
+    place.done(&[&dataset, "--steps", "3", "--out", "run"]);
+    assert!(place.path("run/User.jsonl").exists());
+    place.done(&[&dataset, "--steps", "2", "--out", "run", "--metrics", "csv"]);
+    assert!(!place.path("run/User.jsonl").exists());
+    assert_eq!(place.json("run/summary.json")["steps"], json!(2));
+    let error = place.error(&[&dataset, "--out", "."]);
+    assert_eq!(
+        error,
+        ".: the folder has files that are no run's; name another"
+    );
+}
+
+#[test]
+fn two_runs_are_compared() {
+    let place = Place::new();
+    let dataset = vector("01_first_fit_placement", "dataset.json");
+    place.done(&[&dataset, "--until", "all-hosted", "--out", "one"]);
+    let arguments = [
+        "--policy",
+        "least-delay",
+        "--until",
+        "all-hosted",
+        "--out",
+        "two",
+    ];
+    place.done(&[&[dataset.as_str()][..], &arguments[..]].concat());
+    let table = place.done(&["compare", "one", "two", "--out", "both"]);
+    let mut rows = table.lines();
+    let head: Vec<&str> = rows.next().unwrap().split_whitespace().collect();
+    assert_eq!(head, ["one", "two", "difference"]);
+    let steps: Vec<&str> = rows.next().unwrap().split_whitespace().collect();
+    let of = |run: &str| place.json(&format!("{run}/summary.json"))["steps"].to_string();
+    assert_eq!(steps[..3], ["steps", &of("one"), &of("two")]);
+    assert_eq!(rows.next_back(), Some("both/comparison.svg"));
+    assert!(place.path("both/comparison.png").exists());
+    let error = place.error(&["compare", "one", "."]);
+    assert_eq!(
+        error,
+        "./summary.json: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn datasets_are_generated() {
+    let place = Place::new();
+    let said = place.done(&["generate", "10", "mesh", "--steps", "30"]);
+    assert_eq!(said, "mesh/dataset.json\nmesh/scenario.json\n");
+    let said = place.done(&["mesh/dataset.json", "--script", "mesh/scenario.json"]);
+    assert!(
+        said.starts_with("30 steps of 10 servers, 20 services and 10 users in "),
+        "{said}"
+    );
+}
+
+#[test]
+fn nothing_is_said_where_nobody_reads_on() {
+    let place = Place::new();
+    let dataset = vector("09_paper_verification", "dataset.json");
+    for arguments in [
+        &["simulate", &dataset, "--steps", "3"][..],
+        &["simulate", "generate", "5", "mesh"],
+    ] {
+        let mut command = place.kiln();
+        command.args(arguments).stderr(Stdio::piped());
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut child = command.stdout(writer).spawn().unwrap();
+        drop(command);
+        let mut said = String::new();
+        let mut stderr = child.stderr.take().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        // 128 and the number of SIGPIPE, as a shell has it of other programs.
+        assert_eq!(
+            child.wait().unwrap().code(),
+            Some(141),
+            "{arguments:?}: {said}"
+        );
+        assert_eq!(said, "", "{arguments:?}");
+    }
+}
