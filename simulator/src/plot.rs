@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Once;
 
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use crate::report::{Line, Panel, Timeline};
@@ -172,6 +173,12 @@ fn register() {
     ONCE.call_once(|| {
         register_font(FONT, FontStyle::Normal, DEJAVU).unwrap_or_default();
     });
+}
+
+/// What names stand in beside what they name: their middle is where they are drawn.
+fn beside(size: u32) -> TextStyle<'static> {
+    let style = (FONT, size).into_font().color(&GREY);
+    style.pos(Pos::new(HPos::Left, VPos::Center))
 }
 
 /// A range from 0 to a little above `highest`, never empty.

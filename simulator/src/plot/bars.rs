@@ -3,7 +3,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{Drawn, FONT, GREY, PlotError, WIDTH, both, tick};
+use super::{Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick};
 use crate::report::{PhaseKind, Timeline};
 
 const BAR: u32 = 18;
@@ -83,14 +83,10 @@ fn draw_on<B: DrawingBackend>(
                 .draw_series([Rectangle::new(corners, colour.filled())])
                 .map_err(PlotError::new)?;
         }
-        let (_, y) = chart.backend_coord(&(0.0, top));
-        let style = (FONT, 12).into_font().color(&GREY);
-        area.draw(&Text::new(
-            bar.name.clone(),
-            (12, y - HEADER as i32 + 3),
-            style,
-        ))
-        .map_err(PlotError::new)?;
+        let (_, middle) = chart.backend_coord(&(0.0, top - 0.35));
+        let at = (12, middle - HEADER as i32);
+        area.draw(&Text::new(bar.name.clone(), at, beside(12)))
+            .map_err(PlotError::new)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::lines::draw_panel;
-use super::{Drawn, FONT, GREY, PlotError, WIDTH, both, tick};
+use super::{Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick};
 use crate::report::{Line, Panel, Timeline};
 
 /// The most links that are drawn.
@@ -107,14 +107,10 @@ impl Heat<'_> {
                     .draw_series([Rectangle::new(corners, colour(load).filled())])
                     .map_err(PlotError::new)?;
             }
-            let (_, y) = chart.backend_coord(&(0.0, top));
-            let style = (FONT, 11).into_font().color(&GREY);
-            area.draw(&Text::new(
-                format!("link {}", link.name),
-                (10, y + 4),
-                style,
-            ))
-            .map_err(PlotError::new)?;
+            let (_, middle) = chart.backend_coord(&(0.0, top - 0.5));
+            let name = format!("link {}", link.name);
+            area.draw(&Text::new(name, (10, middle), beside(11)))
+                .map_err(PlotError::new)?;
         }
         self.draw_scale(area)
     }
@@ -125,9 +121,8 @@ impl Heat<'_> {
             let y = 40 + at as i32 * 18;
             let square = Rectangle::new([(x, y), (x + 14, y + 14)], colour(load).filled());
             area.draw(&square).map_err(PlotError::new)?;
-            let style = (FONT, 12).into_font().color(&GREY);
-            area.draw(&Text::new(format!("{load} %"), (x + 22, y + 4), style))
-                .map_err(PlotError::new)?;
+            let text = Text::new(format!("{load} %"), (x + 22, y + 7), beside(12));
+            area.draw(&text).map_err(PlotError::new)?;
         }
         Ok(())
     }

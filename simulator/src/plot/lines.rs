@@ -3,7 +3,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{COLOURS, Drawn, FONT, GREY, PlotError, WIDTH, both, tick, up_to};
+use super::{COLOURS, Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick, up_to};
 use crate::report::Panel;
 
 const HEIGHT: u32 = 240;
@@ -46,7 +46,7 @@ pub(super) fn draw_panel<B: DrawingBackend>(
         .margin_right(150)
         .x_label_area_size(34)
         .y_label_area_size(60)
-        .build_cartesian_2d(0.0..f64::from(steps.max(1)), up_to(highest))
+        .build_cartesian_2d(0.0..f64::from(steps.max(1)) + 0.5, up_to(highest))
         .map_err(PlotError::new)?;
     chart
         .configure_mesh()
@@ -63,18 +63,20 @@ pub(super) fn draw_panel<B: DrawingBackend>(
     let (right, top) = (area.dim_in_pixel().0 as i32 - 140, 40);
     for (at, line) in panel.lines.iter().enumerate() {
         let colour = COLOURS[at % COLOURS.len()];
+        // Lines that lie over each other are all to be seen: what is drawn first is wider.
+        let width = 2 + (panel.lines.len() - 1 - at).min(3) as u32;
         let mut piece: Vec<(f64, f64)> = Vec::new();
         let points: Vec<_> = line.series.points().collect();
         for (step, value) in points.iter().copied().chain([(0.0, None)]) {
             match value {
                 Some(value) => piece.push((step, value)),
                 None if piece.len() == 1 => {
-                    let dot = Circle::new(piece[0], 2, colour.filled());
+                    let dot = Circle::new(piece[0], 3, colour.filled());
                     chart.draw_series([dot]).map_err(PlotError::new)?;
                     piece.clear();
                 }
                 None => {
-                    let line = LineSeries::new(piece.drain(..), colour.stroke_width(2));
+                    let line = LineSeries::new(piece.drain(..), colour.stroke_width(width));
                     chart.draw_series(line).map_err(PlotError::new)?;
                 }
             }
@@ -86,10 +88,20 @@ pub(super) fn draw_panel<B: DrawingBackend>(
                 colour.stroke_width(3),
             );
             area.draw(&mark).map_err(PlotError::new)?;
-            let style = (FONT, 12).into_font().color(&GREY);
-            let text = Text::new(line.name.clone(), (right + 24, y + 4), style);
+            let text = Text::new(short(&line.name), (right + 24, y + 6), beside(12));
             area.draw(&text).map_err(PlotError::new)?;
         }
     }
     Ok(())
+}
+
+/// The most characters that stand beside a panel.
+const LONGEST: usize = 16;
+
+/// The end of a name that is too long: of paths, that is what differs.
+fn short(name: &str) -> String {
+    match name.char_indices().rev().nth(LONGEST - 1) {
+        Some((at, _)) if at > 0 => format!("…{}", &name[at..]),
+        _ => name.to_owned(),
+    }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Timeline;
+use super::timeline::{DELAY_OF_USERS, POWER_OF_ALL};
 use crate::flow::Cargo;
 use crate::simulation::Simulation;
 
@@ -135,9 +136,9 @@ impl Summary {
             layer_megabytes: transferred[0].1,
             state_transfers: transferred[1].0,
             state_megabytes: transferred[1].1,
-            mean_delay: timeline.mean_and_highest("delay of users").0,
+            mean_delay: timeline.mean_and_highest(DELAY_OF_USERS).0,
             unavailable,
-            mean_power: timeline.mean_and_highest("power, W").0,
+            mean_power: timeline.mean_and_highest(POWER_OF_ALL).0,
             mean_cpu,
             highest_cpu,
             highest_link_load: timeline.mean_and_highest("load of links, %").1,

@@ -97,6 +97,10 @@ const LINES: usize = 8;
 /// The most links that are followed one by one.
 const LINKS: usize = 2000;
 
+/// The unit is the dataset's: that of its links' and base stations' delays.
+pub(super) const DELAY_OF_USERS: &str = "delay of users, in the dataset's unit";
+pub(super) const POWER_OF_ALL: &str = "power of servers and switches, W";
+
 const CPU: usize = 0;
 const MEMORY: usize = 1;
 const DISK: usize = 2;
@@ -142,12 +146,12 @@ impl Timeline {
                 panel("CPU demand of servers, %", servers()),
                 panel("memory demand of servers, %", servers()),
                 panel("disk demand of servers, %", servers()),
-                panel("delay of users", users()),
+                panel(DELAY_OF_USERS, users()),
                 panel(
                     "users' applications that are available, %",
                     vec![Line::new("all")],
                 ),
-                panel("power, W", vec![Line::new("servers and switches")]),
+                panel(POWER_OF_ALL, vec![Line::new("all")]),
                 panel("transfers under way", vec![Line::new("all")]),
                 panel(
                     "load of links, %",
