@@ -19,6 +19,11 @@ pub struct Traffic {
     changed: Vec<LinkId>,
     /// Links whose demand has to be summed up again at the end of the step.
     uncounted: Vec<LinkId>,
+    /// Links that have flows that are to be taken off.
+    unswept: Vec<LinkId>,
+    /// By flow: if it is to be taken off.
+    ended: Vec<bool>,
+    room: Room,
 }
 
 /// The flows on one link.
@@ -28,6 +33,7 @@ pub struct LinkTraffic {
     demand: Number,
     changed: bool,
     uncounted: bool,
+    unswept: bool,
 }
 
 /// A flow on a link.
@@ -55,8 +61,7 @@ impl Traffic {
     pub(crate) fn new(links: usize) -> Self {
         Self {
             links: vec![LinkTraffic::default(); links],
-            changed: Vec::new(),
-            uncounted: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -76,11 +81,29 @@ impl Traffic {
         }
     }
 
+    /// Notes that a flow has ended. It is on its links until [`Traffic::sweep`].
     pub(crate) fn end(&mut self, place: FlowId, flow: &Flow) {
+        if self.ended.len() <= place.index() {
+            self.ended.resize(place.index() + 1, false);
+        }
+        self.ended[place.index()] = true;
         for link in &flow.route.links {
-            let flows = &mut self.links[link.index()].flows;
-            flows.retain(|entry| entry.flow != place);
+            let traffic = &mut self.links[link.index()];
+            if !traffic.unswept {
+                traffic.unswept = true;
+                self.unswept.push(*link);
+            }
             self.change(*link);
+        }
+    }
+
+    /// Takes flows that have ended off their links.
+    pub(crate) fn sweep(&mut self) {
+        for link in self.unswept.drain(..) {
+            let traffic = &mut self.links[link.index()];
+            traffic.unswept = false;
+            let ended = |flow: FlowId| self.ended.get(flow.index()).is_some_and(|ended| *ended);
+            traffic.flows.retain(|entry| !ended(entry.flow));
         }
     }
 
@@ -118,6 +141,7 @@ impl Traffic {
     /// Finds the shares of all links that have changed.
     fn share_by_link(&mut self, model: &mut Model, scheduling: FlowScheduling, wanted: Wanted) {
         let mut demands = Vec::new();
+        let mut shares = Vec::new();
         for link in std::mem::take(&mut self.changed) {
             let traffic = &mut self.links[link.index()];
             traffic.changed = false;
@@ -134,16 +158,17 @@ impl Traffic {
                 continue;
             }
             let bandwidth = model.links[link].bandwidth;
-            match scheduling {
-                FlowScheduling::MaxMinFairness => max_min_fairness(bandwidth, &mut demands),
-                FlowScheduling::EqualShare => {
-                    let count = demands.len() as f64;
-                    demands.fill(Number::Float(bandwidth.value() / count));
-                }
+            shares.clear();
+            let equal = Number::Float(bandwidth.value() / demands.len() as f64);
+            shares.resize(demands.len(), equal);
+            if scheduling == FlowScheduling::MaxMinFairness {
+                self.room.share_fairly(&demands, &mut shares);
             }
-            for (entry, share) in traffic.flows.iter_mut().zip(&demands) {
-                entry.share = Some(*share);
-                model.flows[entry.flow].shares[entry.at as usize] = Some(*share);
+            for (entry, share) in traffic.flows.iter_mut().zip(&shares) {
+                if !entry.share.is_some_and(|known| known.same(*share)) {
+                    entry.share = Some(*share);
+                    model.flows[entry.flow].shares[entry.at as usize] = Some(*share);
+                }
             }
         }
     }
@@ -173,36 +198,47 @@ pub(crate) enum Wanted {
     Everything,
 }
 
-/// Turns demands into shares of `bandwidth`: all have the same, and what one does not need goes to the others.
-///
-/// Quirk `idle-bandwidth`: where all are content with an equal share, each keeps it, also what it does not need.
-fn max_min_fairness(bandwidth: Number, demands: &mut [Number]) {
-    let count = demands.len();
-    let mut shares = vec![Number::Float(bandwidth.value() / count as f64); count];
-    let mut content: Vec<bool> = vec![false; count];
-    loop {
-        let mut left = Number::ZERO;
-        let mut contents = 0;
-        for at in 0..count {
-            content[at] = shares[at] >= demands[at];
-            if content[at] {
-                left = left + (shares[at] - demands[at]);
-                contents += 1;
+/// What is needed to share a link, kept from one to the next.
+#[derive(Clone, Debug, Default)]
+struct Room {
+    /// The flows that are not content with what they have.
+    wanting: Vec<usize>,
+}
+
+impl Room {
+    /// Changes equal shares: what one flow does not need goes to the others.
+    ///
+    /// Quirk `idle-bandwidth`: where all are content with an equal share, each keeps it, also what it does not need.
+    fn share_fairly(&mut self, demands: &[Number], shares: &mut [Number]) {
+        self.wanting.clear();
+        self.wanting.extend(0..demands.len());
+        loop {
+            // What those leave that became content; those that were content before have just what they need.
+            let mut left = 0.0;
+            let before = self.wanting.len();
+            for at in &self.wanting {
+                if shares[*at] >= demands[*at] {
+                    left += (shares[*at] - demands[*at]).value();
+                }
             }
-        }
-        if left <= Number::ZERO || contents == count {
-            break;
-        }
-        let more = Number::Float(left.value() / (count - contents) as f64);
-        for at in 0..count {
-            shares[at] = if content[at] {
-                demands[at]
-            } else {
-                shares[at] + more
-            };
+            let content = |at: &usize| shares[*at] >= demands[*at];
+            let still = self.wanting.iter().filter(|at| !content(at)).count();
+            if left <= 0.0 || still == 0 {
+                return;
+            }
+            debug_assert!(still < before);
+            let more = Number::Float(left / still as f64);
+            self.wanting.retain(|at| {
+                if shares[*at] >= demands[*at] {
+                    shares[*at] = demands[*at];
+                    false
+                } else {
+                    shares[*at] = shares[*at] + more;
+                    true
+                }
+            });
         }
     }
-    demands.copy_from_slice(&shares);
 }
 
 impl Simulation {
@@ -249,6 +285,7 @@ impl Simulation {
             for flow in &ended {
                 self.finish_flow(*flow);
             }
+            self.traffic.sweep();
             left -= time;
             if left <= 0.0 || ended.is_empty() {
                 return;

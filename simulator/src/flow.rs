@@ -137,6 +137,7 @@ impl Simulation {
             false
         });
         self.active = active;
+        self.traffic.sweep();
     }
 
     /// Ends a flow whose data have all come.

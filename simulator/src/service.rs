@@ -197,6 +197,7 @@ impl Simulation {
             let cancelled = &mut self.model.flows[flow];
             cancelled.end = Some(step);
             self.traffic.end(flow, cancelled);
+            self.traffic.sweep();
             self.active.retain(|other| *other != flow);
             self.model.services[service].available = true;
         }
