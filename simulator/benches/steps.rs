@@ -1,13 +1,14 @@
 //! How long runs on generated datasets take, and how much memory: a table.
 //!
-//! `cargo bench -p simulator` measures up to 1000 servers; `cargo bench -p simulator -- 10000 100000` measures those.
-//! Every case runs in a process of its own, so that its memory is its own.
+//! `cargo bench -p simulator` measures up to 1000 servers, and how time grows with the steps. `cargo bench -p simulator --
+//! 10000 100000:50 off` measures 10 000 servers for 100 steps and 100 000 for 50, without metrics. Every case runs in a
+//! process of its own, so that its memory is its own.
 
 use std::fs::File;
-use std::io::BufWriter;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use simulator::dataset::{self, Limits};
 use simulator::generate::Mesh;
 use simulator::metrics::{MsgPack, Recorder};
@@ -43,22 +44,16 @@ fn main() {
         run(number(1), number(2), &arguments[3]);
         return;
     }
-    let servers: Vec<u32> = arguments.iter().filter_map(|at| at.parse().ok()).collect();
     println!("servers | steps | metrics | load s | steps s | CPU s | peak MB | flows | rows MB");
-    let cases: Vec<(u32, u32)> = if servers.is_empty() {
-        vec![
-            (10, 100),
-            (100, 100),
-            (1000, 50),
-            (1000, 100),
-            (1000, 200),
-            (1000, 400),
-        ]
-    } else {
-        servers.into_iter().map(|servers| (servers, 100)).collect()
+    let kinds = |name: &&str| {
+        arguments.is_empty() || !named(&arguments) || arguments.iter().any(|at| at == name)
     };
-    for (servers, steps) in cases {
-        for (name, _) in Metrics::ALL {
+    for (servers, steps) in cases(&arguments) {
+        for name in Metrics::ALL
+            .map(|(name, _)| name)
+            .iter()
+            .filter(|name| kinds(name))
+        {
             let program = std::env::current_exe().expect("this program");
             let status = Command::new(program)
                 .args(["case", &servers.to_string(), &steps.to_string(), name])
@@ -67,6 +62,26 @@ fn main() {
             assert!(status.success());
         }
     }
+}
+
+/// If the command line names kinds of metrics.
+fn named(arguments: &[String]) -> bool {
+    let mut names = Metrics::ALL.iter().map(|(name, _)| name);
+    names.any(|name| arguments.iter().any(|at| at == name))
+}
+
+/// How many servers, and for how many steps.
+fn cases(arguments: &[String]) -> Vec<(u32, u32)> {
+    let given = arguments.iter().filter_map(|at| match at.split_once(':') {
+        Some((servers, steps)) => Some((servers.parse().ok()?, steps.parse().ok()?)),
+        None => Some((at.parse().ok()?, 100)),
+    });
+    let given: Vec<(u32, u32)> = given.collect();
+    if !given.is_empty() {
+        return given;
+    }
+    let growth = [50, 100, 200, 400, 800].map(|steps| (1000, steps));
+    [(10, 100), (100, 100)].into_iter().chain(growth).collect()
 }
 
 fn run(servers: u32, steps: u32, metrics: &str) {
@@ -96,11 +111,12 @@ fn run(servers: u32, steps: u32, metrics: &str) {
     let loaded = begun.elapsed();
     let settings = Settings {
         link_applications: false,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
         ..scenario.settings()
     };
     let mut simulation = Simulation::new(model, settings);
     let mut written = 0;
-    let (begun, busy) = (Instant::now(), cpu_seconds());
+    let (begun, busy) = (Instant::now(), cpu_time());
     let stop = scenario.stop;
     let policy = scenario.algorithm.policy();
     match kind {
@@ -113,7 +129,7 @@ fn run(servers: u32, steps: u32, metrics: &str) {
                     Metrics::Collected => "/dev/null".into(),
                     _ => folder.join(class.name()),
                 };
-                File::create(path).map(|file| BufWriter::with_capacity(1 << 18, file))
+                File::create(path)
             });
             (simulation.run(policy, stop, |simulation| {
                 recorder.record(simulation.model())?;
@@ -121,16 +137,17 @@ fn run(servers: u32, steps: u32, metrics: &str) {
             }))
             .expect("a run");
             for (_, file) in recorder.finish().expect("files") {
-                written += file.get_ref().metadata().expect("a file").len();
+                written += file.metadata().expect("a file").len();
             }
         }
     }
-    let (stepped, busy) = (begun.elapsed(), cpu_seconds() - busy);
+    let (stepped, busy) = (begun.elapsed(), cpu_time() - busy);
     std::fs::remove_dir_all(&folder).expect("the folder");
     println!(
-        "{servers:7} | {steps:5} | {metrics:9} | {:6.2} | {:7.3} | {busy:5.3} | {:7} | {:6} | {:6}",
+        "{servers:7} | {steps:5} | {metrics:9} | {:6.2} | {:7.3} | {:5.3} | {:7} | {:6} | {:6}",
         loaded.as_secs_f64(),
         stepped.as_secs_f64(),
+        busy.as_secs_f64(),
         peak_memory(),
         simulation.model().flows.len(),
         written >> 20,
@@ -147,11 +164,8 @@ fn peak_memory() -> u64 {
     kilobytes / 1024
 }
 
-/// What this process has had of a processor so far: on a busy machine, less than the time that has passed.
-fn cpu_seconds() -> f64 {
-    let times = std::fs::read_to_string("/proc/self/schedstat").expect("the process's times");
-    let nanoseconds: f64 = (times.split_whitespace().next())
-        .and_then(|number| number.parse().ok())
-        .expect("a number");
-    nanoseconds / 1e9
+/// What all threads of this process have had of processors so far: on a busy machine, less than the time that has passed.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(time).expect("time that has passed")
 }

@@ -65,7 +65,7 @@ struct Table<F: Format, W> {
 }
 
 /// How many rows a block has.
-const ROWS: usize = 128;
+const ROWS: usize = 256;
 
 impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W, O> {
     /// A recorder that has `open` open the file of each class. Files need no large buffer: many rows are written at once.

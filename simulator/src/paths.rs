@@ -64,8 +64,12 @@ pub(crate) struct Paths {
     hops: Known,
     delays: Known,
     search: Search,
-    delay_search: Option<DelaySearch>,
+    /// Searches that can go on at the same time.
+    delay_searches: Vec<DelaySearch>,
 }
+
+/// So many ways are found before another thread would have begun.
+const FEW: usize = 32;
 
 /// A search for ways with the least delay, for delays of this kind.
 #[derive(Clone, Debug)]
@@ -82,11 +86,12 @@ impl DelaySearch {
         }
     }
 
-    fn find(&mut self, from: SwitchId, to: SwitchId) -> Option<Vec<SwitchId>> {
-        match self {
+    fn find(&mut self, model: &Model, from: SwitchId, to: SwitchId) -> Option<Arc<Route>> {
+        let switches = match self {
             Self::Whole(search) => search.find(from, to),
             Self::Any(search) => search.find(from, to),
-        }
+        };
+        switches.map(|switches| Arc::new(Route::new(model, switches)))
     }
 }
 
@@ -143,21 +148,65 @@ impl Paths {
             return known;
         }
         let found = if model.topology.connected(from, to) {
-            let search = &mut self.delay_search;
-            (search.get_or_insert_with(|| DelaySearch::new(model))).find(from, to)
+            self.prepare(model, 1);
+            self.delay_searches[0].find(model, from, to)
         } else {
             None
         };
-        let found = found.map(|switches| Arc::new(Route::new(model, switches)));
         self.delays.insert((from, to), found.clone());
         found
+    }
+
+    /// Finds ways with the least delay that will be asked for, on several threads at once.
+    ///
+    /// What is found does not depend on how many there are: every way is found by itself.
+    pub(crate) fn look_ahead(
+        &mut self,
+        model: &Model,
+        mut ends: Vec<(SwitchId, SwitchId)>,
+        threads: usize,
+    ) {
+        ends.sort_unstable();
+        ends.dedup();
+        ends.retain(|ends| {
+            self.delays.get(*ends).is_none() && model.topology.connected(ends.0, ends.1)
+        });
+        if threads < 2 || ends.len() < FEW {
+            return;
+        }
+        self.prepare(model, threads);
+        let parts = ends.chunks(ends.len().div_ceil(threads));
+        let found: Vec<_> = std::thread::scope(|scope| {
+            let searching: Vec<_> = (parts.zip(&mut self.delay_searches))
+                .map(|(ends, search)| {
+                    let find = |(from, to): &_| search.find(model, *from, *to);
+                    scope.spawn(move || ends.iter().map(find).collect::<Vec<_>>())
+                })
+                .collect();
+            (searching.into_iter())
+                .flat_map(|thread| thread.join().expect("a search ends"))
+                .collect()
+        });
+        for (ends, route) in ends.into_iter().zip(found) {
+            self.delays.insert(ends, route);
+        }
+    }
+
+    fn prepare(&mut self, model: &Model, searches: usize) {
+        while self.delay_searches.len() < searches {
+            let another = match self.delay_searches.first() {
+                Some(search) => search.clone(),
+                None => DelaySearch::new(model),
+            };
+            self.delay_searches.push(another);
+        }
     }
 
     /// A link's delay has changed.
     pub(crate) fn forget_delays(&mut self) {
         self.hops = Known::default();
         self.delays = Known::default();
-        self.delay_search = None;
+        self.delay_searches.clear();
     }
 }
 
@@ -244,6 +293,7 @@ impl Search {
 mod tests {
     use proptest::prelude::*;
 
+    use super::Paths;
     use super::least_delay::LeastDelay;
     use super::whole::WholeDelays;
     use crate::arena::{Place, SwitchId};
@@ -259,6 +309,20 @@ mod tests {
             services_per_server: 1,
         };
         dataset::load(mesh.generate().dataset.as_bytes(), &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn ways_that_are_found_ahead_are_those_that_are_found_alone() {
+        let model = mesh();
+        let (mut ahead, mut alone) = (Paths::default(), Paths::default());
+        let ends: Vec<_> = (0..400)
+            .map(|at| (SwitchId::new(at / 10), SwitchId::new(at * 7 % 40)))
+            .collect();
+        ahead.look_ahead(&model, ends.clone(), 3);
+        for (from, to) in ends {
+            let found = ahead.delays.get((from, to)).expect("it was asked for");
+            assert_eq!(found, alone.least_delay(&model, from, to));
+        }
     }
 
     proptest! {

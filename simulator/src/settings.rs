@@ -105,6 +105,8 @@ pub struct Settings {
     pub tick_seconds: f64,
     /// What random choices follow from.
     pub seed: u64,
+    /// On how many threads ways are looked for. Results do not depend on it.
+    pub threads: usize,
     /// If links keep account of the applications that use them. On very large networks this takes much memory, and
     /// nothing in the simulation depends on it.
     pub link_applications: bool,
@@ -117,6 +119,7 @@ impl Default for Settings {
             flow_scheduling: FlowScheduling::MaxMinFairness,
             tick_seconds: 1.0,
             seed: 0,
+            threads: 1,
             link_applications: true,
         }
     }

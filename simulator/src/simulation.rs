@@ -127,6 +127,7 @@ impl Simulation {
         } else {
             self.step_flows();
         }
+        self.look_ahead();
         for user in self.model.users.places() {
             self.step_user(user)?;
         }

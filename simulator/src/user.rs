@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::access::Requests;
-use crate::arena::{ApplicationId, PatternId, StationId, Symbol, UserId};
+use crate::arena::{ApplicationId, PatternId, StationId, SwitchId, Symbol, UserId};
 use crate::json::Extra;
 use crate::mobility::Mobility;
 use crate::number::Number;
@@ -149,6 +149,53 @@ impl Simulation {
             }
         }
         Ok(())
+    }
+
+    /// Has the ways found, together, of the users that this step moves and whose places it knows already.
+    pub(crate) fn look_ahead(&mut self) {
+        if self.settings.threads < 2 {
+            return;
+        }
+        let steps = self.model.steps as usize;
+        let mut ends = Vec::new();
+        for user in self.model.users.places() {
+            let moving = &self.model.users[user];
+            let (here, there) = (moving.coordinates, moving.trace.get(steps).copied());
+            let Some(there) = there.filter(|there| !self.model.positions.equal(here, *there))
+            else {
+                continue;
+            };
+            let Some(start) = self.station_at(there) else {
+                continue;
+            };
+            for application in &self.model.users[user].applications {
+                if self.is_available(*application) {
+                    self.push_ends(start, *application, &mut ends);
+                }
+            }
+        }
+        (self.paths).look_ahead(&self.model, ends, self.settings.threads);
+    }
+
+    /// Appends the switches between which requests of an application pass from `start` on.
+    fn push_ends(
+        &self,
+        start: StationId,
+        application: ApplicationId,
+        ends: &mut Vec<(SwitchId, SwitchId)>,
+    ) {
+        let mut at = start;
+        for service in &self.model.applications[application].services {
+            let Some(server) = self.model.services[*service].server else {
+                continue;
+            };
+            let station = self.model.servers[server].station;
+            if station != at {
+                let switch = |station: StationId| self.model.stations[station].switch;
+                ends.push((switch(at), switch(station)));
+            }
+            at = station;
+        }
     }
 
     /// The first base station at a position.

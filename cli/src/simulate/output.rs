@@ -18,9 +18,6 @@ pub(super) const SUMMARY: &str = "summary.json";
 /// The name of the timeline.
 pub(super) const TIMELINE: &str = "timeline.json";
 
-/// The largest piece that is written at once.
-const BUFFER: usize = 1 << 18;
-
 type Open = Box<dyn FnMut(Class) -> io::Result<BufWriter<File>> + Send>;
 type Files<F> = Recorder<F, BufWriter<File>, Open>;
 
@@ -108,7 +105,7 @@ fn wanted<F: Format>(
     let folder = folder.to_owned();
     let open: Open = Box::new(move |class| {
         let path = folder.join(format!("{}.{}", class.name(), F::EXTENSION));
-        Ok(BufWriter::with_capacity(BUFFER, File::create(path)?))
+        Ok(BufWriter::new(File::create(path)?))
     });
     Ok(metrics.contains(&form).then(|| Recorder::new(open)))
 }

@@ -121,6 +121,7 @@ fn settings(arguments: &Run, scenario: Option<&Scenario>) -> anyhow::Result<Sett
     let mut settings = scenario.map_or_else(Settings::default, Scenario::settings);
     // Nothing that is written tells it.
     settings.link_applications = false;
+    settings.threads = std::thread::available_parallelism().map_or(1, usize::from);
     if arguments.mode == Mode::Corrected {
         settings.corrections = Corrections::ALL;
     }

@@ -32,7 +32,7 @@ struct Side {
     seen: Vec<u32>,
     /// The switch that it was seen from.
     from: Vec<u32>,
-    /// The switches to be looked at next, by their distance modulo the number of queues.
+    /// The switches to be looked at next, by the last bits of their distance: the number of queues is a power of two.
     queues: Vec<Vec<u32>>,
     /// The distance that is being looked at, and which of its queue comes next.
     distance: u32,
@@ -74,7 +74,7 @@ impl WholeDelays {
         for side in &mut search.sides {
             side.seen = vec![u32::MAX; switches];
             side.from = vec![0; switches];
-            side.queues = vec![Vec::new(); longest as usize + 1];
+            side.queues = vec![Vec::new(); (longest as usize + 1).next_power_of_two()];
         }
         Some(search)
     }
@@ -168,7 +168,7 @@ impl Side {
     fn push(&mut self, switch: u32, distance: u32, from: u32) {
         self.seen[switch as usize] = self.base + distance;
         self.from[switch as usize] = from;
-        let queue = distance as usize % self.queues.len();
+        let queue = distance as usize & (self.queues.len() - 1);
         self.queues[queue].push(switch);
         self.open += 1;
     }
@@ -176,7 +176,7 @@ impl Side {
     /// The nearest switch, of those as near the one that came first. There must be one.
     fn pop(&mut self) -> u32 {
         loop {
-            let queue = self.distance as usize % self.queues.len();
+            let queue = self.distance as usize & (self.queues.len() - 1);
             let queue = &mut self.queues[queue];
             if let Some(switch) = queue.get(self.next) {
                 self.next += 1;
