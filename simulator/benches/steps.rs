@@ -45,15 +45,8 @@ fn main() {
         return;
     }
     println!("servers | steps | metrics | load s | steps s | CPU s | peak MB | flows | rows MB");
-    let kinds = |name: &&str| {
-        arguments.is_empty() || !named(&arguments) || arguments.iter().any(|at| at == name)
-    };
     for (servers, steps) in cases(&arguments) {
-        for name in Metrics::ALL
-            .map(|(name, _)| name)
-            .iter()
-            .filter(|name| kinds(name))
-        {
+        for name in kinds(&arguments) {
             let program = std::env::current_exe().expect("this program");
             let status = Command::new(program)
                 .args(["case", &servers.to_string(), &steps.to_string(), name])
@@ -64,10 +57,18 @@ fn main() {
     }
 }
 
-/// If the command line names kinds of metrics.
-fn named(arguments: &[String]) -> bool {
-    let mut names = Metrics::ALL.iter().map(|(name, _)| name);
-    names.any(|name| arguments.iter().any(|at| at == name))
+/// The kinds of metrics that the command line names, or all.
+fn kinds(arguments: &[String]) -> Vec<&'static str> {
+    let all = Metrics::ALL.map(|(name, _)| name);
+    let given = all
+        .iter()
+        .filter(|name| arguments.iter().any(|at| at == *name));
+    let given: Vec<_> = given.copied().collect();
+    if given.is_empty() {
+        all.to_vec()
+    } else {
+        given
+    }
 }
 
 /// How many servers, and for how many steps.

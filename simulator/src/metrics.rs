@@ -13,7 +13,7 @@ mod rows;
 use std::io::{self, Seek, SeekFrom, Write};
 
 use crate::model::{Class, Model};
-use block::Block;
+use block::{Block, Scratch};
 
 pub use csv::Csv;
 pub use encode::Encode;
@@ -51,7 +51,7 @@ const CLASSES: [Class; 6] = [
 pub struct Recorder<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> {
     open: O,
     tables: Vec<Table<F, W>>,
-    encoder: F::Encoder,
+    scratch: Scratch<F::Encoder>,
     /// The steps that were done when rows were last written.
     recorded: Option<u32>,
 }
@@ -73,7 +73,7 @@ impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W
         Self {
             open,
             tables: Vec::new(),
-            encoder: F::Encoder::default(),
+            scratch: Scratch::default(),
             recorded: None,
         }
     }
@@ -120,9 +120,10 @@ impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W
             .resize_with(count.div_ceil(ROWS), Block::default);
         for (at, block) in table.blocks.iter_mut().enumerate() {
             let rows = at * ROWS..count.min((at + 1) * ROWS);
-            block.update(model, class, rows, &step, self.recorded, &mut self.encoder);
+            block.update(model, class, rows, &step, self.recorded, &mut self.scratch);
             table.file.write_all(block.bytes())?;
             table.written += block.len() as u64;
+            block.forget(class, &mut self.scratch);
         }
         Ok(())
     }

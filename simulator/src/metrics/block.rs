@@ -2,6 +2,9 @@
 //!
 //! Most rows are as they were in the step before. Where this is so of a whole block, only the step in its rows is
 //! replaced; else it is put together anew, of the rows that changed and the bytes of those that did not.
+//!
+//! A user's row lists every step since the first, and is another in each: such rows grow with the steps, and are not
+//! kept.
 
 use std::ops::Range;
 
@@ -16,7 +19,15 @@ pub(super) struct Block {
     rows: Vec<Row>,
     /// How many bytes the step has in each row.
     step: usize,
-    /// The bytes of an earlier step, to be used again.
+    /// If rows are kept without what changes most often.
+    heads: bool,
+}
+
+/// What blocks need to be written, one after the other.
+#[derive(Default)]
+pub(super) struct Scratch<E> {
+    encoder: E,
+    /// Room for the bytes of a block.
     spare: Vec<u8>,
 }
 
@@ -45,17 +56,18 @@ impl Block {
 
     /// Makes the rows of the objects `indices` what they are now. They were last written when `recorded` steps were
     /// done, if they were.
-    pub(super) fn update(
+    pub(super) fn update<E: Encode>(
         &mut self,
         model: &Model,
         class: Class,
         indices: Range<usize>,
         step: &[u8],
         recorded: Option<u32>,
-        encoder: &mut impl Encode,
+        scratch: &mut Scratch<E>,
     ) {
         let since = |changed| recorded.is_none_or(|recorded| changed > recorded);
-        let same = self.step == step.len()
+        let same = !self.heads
+            && self.step == step.len()
             && self
                 .rows
                 .last()
@@ -69,7 +81,8 @@ impl Block {
             }
             return;
         }
-        let before = std::mem::replace(&mut self.bytes, std::mem::take(&mut self.spare));
+        let encoder = &mut scratch.encoder;
+        let before = std::mem::replace(&mut self.bytes, std::mem::take(&mut scratch.spare));
         let known = std::mem::take(&mut self.rows);
         let mut known = known.into_iter().peekable();
         let old_step = self.step;
@@ -102,7 +115,7 @@ impl Block {
                     (start + step_at, self.bytes.len())
                 }
             };
-            match head.filter(|_| !since(changed)) {
+            match head.filter(|_| !self.heads && !since(changed)) {
                 Some(row) => self.bytes.extend_from_slice(&before[row.tail..row.end]),
                 None => {
                     encoder.resume();
@@ -120,7 +133,29 @@ impl Block {
             });
         }
         self.step = step.len();
-        self.spare = before;
+        self.heads = false;
+        scratch.spare = before;
+    }
+
+    /// Once they are written, forgets what changes most often of rows, if it is another in each step.
+    pub(super) fn forget<E>(&mut self, class: Class, scratch: &mut Scratch<E>) {
+        if class != Class::User {
+            return;
+        }
+        let mut kept = Vec::with_capacity(self.rows.iter().map(|row| row.tail - row.start).sum());
+        for row in &mut self.rows {
+            let start = kept.len();
+            kept.extend_from_slice(&self.bytes[row.start..row.tail]);
+            *row = Row {
+                index: row.index,
+                start,
+                step: row.step - row.start + start,
+                tail: kept.len(),
+                end: kept.len(),
+            };
+        }
+        scratch.spare = std::mem::replace(&mut self.bytes, kept);
+        self.heads = true;
     }
 }
 
