@@ -120,10 +120,9 @@ impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W
             .resize_with(count.div_ceil(ROWS), Block::default);
         for (at, block) in table.blocks.iter_mut().enumerate() {
             let rows = at * ROWS..count.min((at + 1) * ROWS);
-            block.update(model, class, rows, &step, self.recorded, &mut self.scratch);
-            table.file.write_all(block.bytes())?;
+            let bytes = block.update(model, class, rows, &step, self.recorded, &mut self.scratch);
+            table.file.write_all(bytes)?;
             table.written += block.len() as u64;
-            block.forget(class, &mut self.scratch);
         }
         Ok(())
     }

@@ -95,10 +95,12 @@ impl Model {
             return Some(Number::ZERO);
         }
         let mut ports = Number::ZERO;
+        let mut bandwidth = String::new();
         for (_, link) in self.topology.neighbours(switch) {
             let link = &self.links[*link];
             if link.active {
-                let bandwidth = link.bandwidth.python();
+                bandwidth.clear();
+                link.bandwidth.write_python(&mut bandwidth);
                 let (_, port) = power.ports.iter().find(|(text, _)| *text == bandwidth)?;
                 ports = ports + *port;
             }

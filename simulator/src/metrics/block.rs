@@ -12,23 +12,22 @@ use super::{Encode, rows};
 use crate::arena::{Arena, Place, RegistryId};
 use crate::model::{Class, Model};
 
-/// The bytes of some rows that follow each other.
+/// Some rows that follow each other.
 #[derive(Default)]
 pub(super) struct Block {
+    /// What is kept of the rows, one after the other.
     bytes: Vec<u8>,
     rows: Vec<Row>,
     /// How many bytes the step has in each row.
     step: usize,
-    /// If rows are kept without what changes most often.
-    heads: bool,
 }
 
 /// What blocks need to be written, one after the other.
 #[derive(Default)]
 pub(super) struct Scratch<E> {
     encoder: E,
-    /// Room for the bytes of a block.
-    spare: Vec<u8>,
+    /// The bytes of a block.
+    bytes: Vec<u8>,
 }
 
 /// Where in a block a row is.
@@ -44,49 +43,34 @@ struct Row {
 }
 
 impl Block {
-    /// The rows, one after the other.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// How many rows there are.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Makes the rows of the objects `indices` what they are now. They were last written when `recorded` steps were
-    /// done, if they were.
-    pub(super) fn update<E: Encode>(
-        &mut self,
+    /// The rows of the objects `indices` as they are now. They were last written when `recorded` steps were done, if they
+    /// were.
+    pub(super) fn update<'b, E: Encode>(
+        &'b mut self,
         model: &Model,
         class: Class,
         indices: Range<usize>,
         step: &[u8],
         recorded: Option<u32>,
-        scratch: &mut Scratch<E>,
-    ) {
+        scratch: &'b mut Scratch<E>,
+    ) -> &'b [u8] {
         let since = |changed| recorded.is_none_or(|recorded| changed > recorded);
-        let same = !self.heads
-            && self.step == step.len()
-            && self
-                .rows
-                .last()
-                .is_some_and(|last| last.index + 1 == indices.end)
-            && !indices
-                .clone()
-                .any(|index| since(changed(model, class, index)));
-        if same {
-            for row in &self.rows {
-                self.bytes[row.step..row.step + step.len()].copy_from_slice(step);
-            }
-            return;
+        let grows = class == Class::User;
+        let rows = self.rows.last().map_or(0, |last| last.index + 1);
+        let same = rows == indices.end && self.step == step.len() && !grows;
+        if same && !(indices.clone()).any(|index| since(changed(model, class, index))) {
+            self.set_step(step);
+            return &self.bytes;
         }
-        let encoder = &mut scratch.encoder;
-        let before = std::mem::replace(&mut self.bytes, std::mem::take(&mut scratch.spare));
+        let Scratch { encoder, bytes } = scratch;
+        bytes.clear();
         let known = std::mem::take(&mut self.rows);
         let mut known = known.into_iter().peekable();
-        let old_step = self.step;
-        self.bytes.clear();
         for index in indices {
             let known = known.next_if(|row| row.index == index);
             if class == Class::ContainerRegistry && model.registries[RegistryId::new(index)].removed
@@ -95,33 +79,22 @@ impl Block {
             }
             let changed = changed(model, class, index);
             let head = known.filter(|_| !since(rows::begin_changed(model, class, index, changed)));
-            let start = self.bytes.len();
-            let (step_at, tail) = match head {
-                Some(row) => {
-                    self.bytes.extend_from_slice(&before[row.start..row.step]);
-                    let step_at = self.bytes.len();
-                    self.bytes.extend_from_slice(step);
-                    let rest = row.step + old_step..row.tail;
-                    self.bytes.extend_from_slice(&before[rest]);
-                    (step_at, self.bytes.len())
-                }
+            let start = bytes.len();
+            let step_at = match head {
+                Some(row) => self.copy_head(row, step, bytes),
                 None => {
-                    let step_at = rows::begin(model, class, index, encoder);
-                    let (first, rest) = encoder.bytes().split_at(step_at);
-                    self.bytes.extend_from_slice(first);
-                    self.bytes.extend_from_slice(step);
-                    self.bytes.extend_from_slice(rest);
-                    encoder.clear();
-                    (start + step_at, self.bytes.len())
+                    let step_at = start + rows::begin(model, class, index, encoder);
+                    insert(encoder, step_at - start, step, bytes);
+                    step_at
                 }
             };
-            match head.filter(|_| !self.heads && !since(changed)) {
-                Some(row) => self.bytes.extend_from_slice(&before[row.tail..row.end]),
+            let tail = bytes.len();
+            match head.filter(|_| !grows && !since(changed)) {
+                Some(row) => bytes.extend_from_slice(&self.bytes[row.tail..row.end]),
                 None => {
                     encoder.resume();
                     rows::end(model, class, index, encoder);
-                    self.bytes.extend_from_slice(encoder.bytes());
-                    encoder.clear();
+                    insert(encoder, 0, &[], bytes);
                 }
             }
             self.rows.push(Row {
@@ -129,34 +102,55 @@ impl Block {
                 start,
                 step: step_at,
                 tail,
-                end: self.bytes.len(),
+                end: bytes.len(),
             });
         }
         self.step = step.len();
-        self.heads = false;
-        scratch.spare = before;
+        self.bytes.clear();
+        if grows {
+            self.keep_heads(bytes);
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+        bytes
     }
 
-    /// Once they are written, forgets what changes most often of rows, if it is another in each step.
-    pub(super) fn forget<E>(&mut self, class: Class, scratch: &mut Scratch<E>) {
-        if class != Class::User {
-            return;
+    /// Replaces the step in all rows by one that has as many bytes.
+    fn set_step(&mut self, step: &[u8]) {
+        for row in &self.rows {
+            self.bytes[row.step..row.step + step.len()].copy_from_slice(step);
         }
-        let mut kept = Vec::with_capacity(self.rows.iter().map(|row| row.tail - row.start).sum());
-        for row in &mut self.rows {
-            let start = kept.len();
-            kept.extend_from_slice(&self.bytes[row.start..row.tail]);
-            *row = Row {
-                index: row.index,
-                start,
-                step: row.step - row.start + start,
-                tail: kept.len(),
-                end: kept.len(),
-            };
-        }
-        scratch.spare = std::mem::replace(&mut self.bytes, kept);
-        self.heads = true;
     }
+
+    /// Appends what a row begins with, as it was but for the step. Gives where the step is.
+    fn copy_head(&self, row: Row, step: &[u8], bytes: &mut Vec<u8>) -> usize {
+        bytes.extend_from_slice(&self.bytes[row.start..row.step]);
+        let step_at = bytes.len();
+        bytes.extend_from_slice(step);
+        bytes.extend_from_slice(&self.bytes[row.step + self.step..row.tail]);
+        step_at
+    }
+
+    /// Keeps what stands before the rows' tails in `bytes`.
+    fn keep_heads(&mut self, bytes: &[u8]) {
+        for row in &mut self.rows {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(&bytes[row.start..row.tail]);
+            row.step = row.step - row.start + start;
+            row.start = start;
+            row.tail = self.bytes.len();
+            row.end = row.tail;
+        }
+    }
+}
+
+/// Moves what was encoded to the end of `bytes`, with `step` in the middle of it.
+fn insert(encoder: &mut impl Encode, at: usize, step: &[u8], bytes: &mut Vec<u8>) {
+    let (first, rest) = encoder.bytes().split_at(at);
+    bytes.extend_from_slice(first);
+    bytes.extend_from_slice(step);
+    bytes.extend_from_slice(rest);
+    encoder.clear();
 }
 
 /// The step in which what a row follows from last changed.
