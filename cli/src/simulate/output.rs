@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -18,6 +19,11 @@ pub(super) const SUMMARY: &str = "summary.json";
 /// The name of the timeline.
 pub(super) const TIMELINE: &str = "timeline.json";
 
+/// So many objects are worth a thread for each form of their metrics.
+const MANY: usize = 2000;
+
+/// Writes a form of the metrics.
+type Form<'r> = Box<dyn FnOnce() -> io::Result<()> + Send + 'r>;
 type Open = Box<dyn FnMut(Class) -> io::Result<BufWriter<File>> + Send>;
 type Files<F> = Recorder<F, BufWriter<File>, Open>;
 
@@ -52,17 +58,26 @@ impl Output {
 
     /// Writes what the model is like now.
     pub(super) fn record(&mut self, model: &Model) -> anyhow::Result<()> {
-        let failed = || format!("{}: metrics cannot be written", self.folder.display());
+        let mut forms: Vec<Form<'_>> = Vec::new();
         if let Some(recorder) = &mut self.msgpack {
-            recorder.record(model).with_context(failed)?;
+            forms.push(Box::new(|| recorder.record(model)));
         }
         if let Some(recorder) = &mut self.csv {
-            recorder.record(model).with_context(failed)?;
+            forms.push(Box::new(|| recorder.record(model)));
         }
         if let Some(recorder) = &mut self.lines {
-            recorder.record(model).with_context(failed)?;
+            forms.push(Box::new(|| recorder.record(model)));
         }
-        Ok(())
+        let written = if model.users.len() + model.flows.len() < MANY {
+            forms.into_iter().try_for_each(|form| form())
+        } else {
+            thread::scope(|scope| {
+                let writing: Vec<_> = forms.into_iter().map(|form| scope.spawn(form)).collect();
+                (writing.into_iter())
+                    .try_for_each(|thread| thread.join().expect("a form is written or fails"))
+            })
+        };
+        written.with_context(|| format!("{}: metrics cannot be written", self.folder.display()))
     }
 
     /// Completes the metrics, and writes summary, timeline and pictures.

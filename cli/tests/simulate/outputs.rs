@@ -200,6 +200,29 @@ fn datasets_are_generated() {
 }
 
 #[test]
+fn forms_have_the_same_rows_where_each_is_written_by_a_thread() {
+    let place = Place::new();
+    place.done(&["generate", "1500", "mesh", "--steps", "4"]);
+    place.done(&[
+        "mesh/dataset.json",
+        "--script",
+        "mesh/scenario.json",
+        "--out",
+        "run",
+    ]);
+    for class in CLASSES {
+        let path = |ending: &str| place.path(&format!("run/{class}.{ending}"));
+        let lines = fs::read_to_string(path("jsonl")).unwrap().lines().count();
+        let table = fs::read_to_string(path("csv")).unwrap();
+        assert_eq!(cells(&table).len(), 1 + lines, "{class}");
+        let packed = msgpack::read(&fs::read(path("msgpack")).unwrap());
+        assert_eq!(packed.as_array().unwrap().len(), lines, "{class}");
+    }
+    let users = fs::read_to_string(place.path("run/User.jsonl")).unwrap();
+    assert_eq!(users.lines().count(), 5 * 1500);
+}
+
+#[test]
 fn nothing_is_said_where_nobody_reads_on() {
     let place = Place::new();
     let dataset = vector("09_paper_verification", "dataset.json");
