@@ -7,7 +7,8 @@
 //! The results are EdgeSimPy's, bit for bit, oversights included. Where one is reproduced, the code says *quirk* and its
 //! name; [`settings::Corrections`] take them away.
 //!
-//! Nothing here reads files or clocks, and random choices follow from a seed: the same run gives the same bytes.
+//! Nothing here reads files or clocks, and random choices follow from a seed: the same run gives the same bytes, on however
+//! many threads it looks for ways.
 
 mod abort;
 pub mod access;

@@ -49,7 +49,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             less if less.starts_with('-') => less,
             more => format!("+{more}"),
         };
-        outln!("{name:>25}  {left:>width$}  {right:>width$}  {difference:>12} {unit}")?;
+        let row = format!("{name:>25}  {left:>width$}  {right:>width$}  {difference:>12} {unit}");
+        outln!("{}", row.trim_end())?;
     }
     for (name, summary) in names.iter().zip([&one, &two]) {
         if let Some(error) = &summary.error {

@@ -209,7 +209,8 @@ fn print(summary: &Summary, took: Duration, folder: Option<&Path>) -> anyhow::Re
         took.as_secs_f64()
     )?;
     for (name, unit, value) in summary.rows() {
-        outln!("{name:>25}  {} {unit}", number(value))?;
+        let row = format!("{name:>25}  {} {unit}", number(value));
+        outln!("{}", row.trim_end())?;
     }
     if let Some(folder) = folder {
         outln!("metrics, summary and pictures: {}", folder.display())?;

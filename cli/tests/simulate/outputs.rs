@@ -202,7 +202,7 @@ fn datasets_are_generated() {
 #[test]
 fn forms_have_the_same_rows_where_each_is_written_by_a_thread() {
     let place = Place::new();
-    place.done(&["generate", "1500", "mesh", "--steps", "4"]);
+    place.done(&["generate", "1000", "mesh", "--steps", "4"]);
     place.done(&[
         "mesh/dataset.json",
         "--script",
@@ -219,7 +219,7 @@ fn forms_have_the_same_rows_where_each_is_written_by_a_thread() {
         assert_eq!(packed.as_array().unwrap().len(), lines, "{class}");
     }
     let users = fs::read_to_string(place.path("run/User.jsonl")).unwrap();
-    assert_eq!(users.lines().count(), 5 * 1500);
+    assert_eq!(users.lines().count(), 5 * 1000);
 }
 
 #[test]

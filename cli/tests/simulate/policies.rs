@@ -1,6 +1,6 @@
 //! Who decides.
 
-use std::path::Path;
+use std::{fs, path::Path, process::Command};
 
 use serde_json::json;
 
@@ -48,7 +48,7 @@ fn a_script_says_when_the_run_ends_unless_the_command_does() {
     let (dataset, script) = (vector(name, "dataset.json"), vector(name, "policy.json"));
     let steps = |said: String| said.split(' ').next().unwrap().to_owned();
     let scripted = steps(place.done(&[&dataset, "--script", &script]));
-    let script_says = std::fs::read_to_string(&script).unwrap();
+    let script_says = fs::read_to_string(&script).unwrap();
     let script_says: serde_json::Value = serde_json::from_str(&script_says).unwrap();
     assert_eq!(scripted, script_says["stop"]["steps"].to_string());
     let short = place.done(&[&dataset, "--script", &script, "--steps", "3"]);
@@ -57,6 +57,12 @@ fn a_script_says_when_the_run_ends_unless_the_command_does() {
 
 #[test]
 fn a_policy_in_python_decides() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        // Past what keeps the output of tests that pass.
+        let warning = "SKIPPED: a policy in Python is not tested, as there is no python3\n";
+        fs::write("/proc/self/fd/2", warning).unwrap();
+        return;
+    }
     let place = Place::new();
     let dataset = vector("01_first_fit_placement", "dataset.json");
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policy.py");
