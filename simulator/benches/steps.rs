@@ -81,7 +81,7 @@ fn cases(arguments: &[String]) -> Vec<(u32, u32)> {
     if !given.is_empty() {
         return given;
     }
-    let growth = [50, 100, 200, 400, 800].map(|steps| (1000, steps));
+    let growth = [50, 100, 200, 400].map(|steps| (1000, steps));
     [(10, 100), (100, 100)].into_iter().chain(growth).collect()
 }
 
