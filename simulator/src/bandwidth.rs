@@ -214,19 +214,16 @@ impl Room {
         self.wanting.extend(0..demands.len());
         loop {
             // What those leave that became content; those that were content before have just what they need.
-            let mut left = 0.0;
-            let before = self.wanting.len();
+            let (mut left, mut still) = (0.0, self.wanting.len());
             for at in &self.wanting {
                 if shares[*at] >= demands[*at] {
                     left += (shares[*at] - demands[*at]).value();
+                    still -= 1;
                 }
             }
-            let content = |at: &usize| shares[*at] >= demands[*at];
-            let still = self.wanting.iter().filter(|at| !content(at)).count();
             if left <= 0.0 || still == 0 {
                 return;
             }
-            debug_assert!(still < before);
             let more = Number::Float(left / still as f64);
             self.wanting.retain(|at| {
                 if shares[*at] >= demands[*at] {

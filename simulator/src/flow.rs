@@ -53,14 +53,20 @@ impl Flow {
 
     /// What it is granted: the least of its links' shares. `None` while a link has not granted any.
     pub fn bandwidth(&self) -> Option<Number> {
-        let mut least: Option<Number> = None;
+        self.least_and_highest_share().map(|(least, _)| least)
+    }
+
+    fn least_and_highest_share(&self) -> Option<(Number, Number)> {
+        let mut range: Option<(Number, Number)> = None;
         for share in &self.shares {
             let share = (*share)?;
-            if least.is_none_or(|least| share < least) {
-                least = Some(share);
-            }
+            let (least, highest) = range.unwrap_or((share, share));
+            range = Some((
+                if share < least { share } else { least },
+                if share > highest { share } else { highest },
+            ));
         }
-        least
+        range
     }
 }
 
@@ -124,13 +130,16 @@ impl Simulation {
         let mut active = std::mem::take(&mut self.active);
         active.retain(|flow| {
             let moving = &mut self.model.flows[*flow];
+            let shares = moving.least_and_highest_share();
             if moving.route.links.is_empty() {
                 moving.remaining = Number::ZERO;
-            } else if let Some(bandwidth) = moving.bandwidth() {
-                moving.remaining = moving.remaining - bandwidth;
+            } else if let Some((least, _)) = shares {
+                moving.remaining = moving.remaining - least;
             }
             if moving.remaining > Number::ZERO {
-                self.traffic.note_progress(moving);
+                if shares.is_none_or(|(_, highest)| moving.remaining < highest) {
+                    self.traffic.note_progress(moving);
+                }
                 return true;
             }
             self.finish_flow(*flow);
