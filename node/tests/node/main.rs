@@ -3,6 +3,7 @@
 mod activity;
 mod bus;
 mod client;
+mod habits;
 mod lifecycle;
 mod market;
 mod peer;

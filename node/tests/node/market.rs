@@ -110,6 +110,8 @@ async fn an_offer_is_that_of_a_provider_of_images() {
             json!(["golem.usage.duration_sec", "golem.usage.cpu_sec"]),
         ),
         ("golem.com.payment.protocol.version", json!(3)),
+        // Without it yapapi leaves it to the provider to end agreements.
+        ("golem.srv.caps.multi-activity", json!(true)),
         (
             "golem.com.payment.platform.erc20-polygon-glm.address",
             event["proposal"]["issuerId"].clone(),

@@ -168,10 +168,17 @@ impl Requestor {
         self.next_event(demand).await
     }
 
+    /// An agreement of a provider's proposal, which nobody is bound to yet.
+    pub(crate) async fn create_agreement(&self, proposal: &Value, valid_to: &str) -> String {
+        let new = json!({"proposalId": proposal["proposalId"], "validTo": valid_to});
+        text(&self.post("/market-api/v1/agreements", new).await.ok())
+    }
+
     /// An agreement of a provider's proposal, approved.
     pub(crate) async fn bind(&self, proposal: &Value) -> String {
-        let new = json!({"proposalId": proposal["proposalId"], "validTo": "2100-01-01T00:00:00Z"});
-        let agreement = text(&self.post("/market-api/v1/agreements", new).await.ok());
+        let agreement = self
+            .create_agreement(proposal, "2100-01-01T00:00:00Z")
+            .await;
         let path = format!("/market-api/v1/agreements/{agreement}");
         let confirmed = self.post_nothing(&format!("{path}/confirm")).await;
         assert_eq!(confirmed.status, 204, "{confirmed:?}");
