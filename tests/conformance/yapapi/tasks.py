@@ -10,13 +10,19 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-from yapapi import Golem, Task, WorkContext
+from yapapi import Golem, Task, WorkContext, events
 
-from local_node import PROGRAMS, payload
+from local_node import PATIENCE, PROGRAMS, payload
 
 stream = sys.argv[1:] == ["stream"]
 folder = Path(tempfile.mkdtemp())
 tried = []
+streamed = {}
+
+
+def note(event):
+    """Output comes in pieces; a script of ours has one command that says something."""
+    streamed[event.script_id] = streamed.get(event.script_id, "") + event.output
 
 
 async def worker(context: WorkContext, tasks):
@@ -32,7 +38,7 @@ async def worker(context: WorkContext, tasks):
 
         sent = bytes(range(256)) * (1 + 500 * task.data)
         (folder / f"sent-{task.data}").write_bytes(sent)
-        script = context.new_script(timeout=timedelta(minutes=2))
+        script = context.new_script(timeout=PATIENCE)
         help = script.run(f"{PROGRAMS}/simple_service.py", "--help")
         script.upload_json({"task": task.data}, "/golem/in/task.json")
         script.upload_bytes(sent, "/golem/in/bytes")
@@ -53,6 +59,7 @@ async def worker(context: WorkContext, tasks):
 
 async def main():
     async with Golem(budget=1.0, subnet_tag="public", stream_output=stream) as golem:
+        golem.add_event_consumer(note, [events.CommandStdOut])
         done = golem.execute_tasks(
             worker,
             [Task(data=number) for number in range(4)],
@@ -63,6 +70,8 @@ async def main():
         results = sorted([task.result async for task in done])
     assert results == [json.dumps({"task": number}) for number in range(4)], results
     assert sorted(tried) == [0, 1, 1, 2, 3], tried
+    helps = [output for output in streamed.values() if "--plot" in output and "--stats" in output]
+    print(f"{len(results)} results after {len(tried)} tries, {len(helps)} outputs streamed")
 
 
 asyncio.run(main())

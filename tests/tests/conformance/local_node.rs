@@ -1,7 +1,7 @@
 //! `kiln node`, as somebody starts it who knows no more than a client.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
@@ -10,22 +10,73 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
 
-/// A node with the simple service's image in its registry. It is ended when it is dropped.
+/// A node with images in its registry. It is ended when it is dropped.
 pub(crate) struct LocalNode {
     child: Child,
     stdout: BufReader<ChildStdout>,
     stderr: Option<JoinHandle<String>>,
+    exports: Vec<(String, String)>,
+    _folder: TempDir,
 }
 
-/// The simple service's image is found there by this tag.
-const TAG: &str = "kiln/simple_service";
+/// What a node is to have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings<'a> {
+    /// Its images, by their tags.
+    pub(crate) images: &'a [Image],
+    /// Its providers, as a file describes them, if they are not to be the usual ones.
+    pub(crate) providers: Option<&'a str>,
+}
+
+/// An image that is built of this repository.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Image {
+    SimpleService,
+    Peer,
+}
+
+impl Image {
+    /// Built by the command, which does nothing if that was done before.
+    pub(crate) fn path(self) -> &'static Path {
+        static SIMPLE_SERVICE: LazyLock<PathBuf> =
+            LazyLock::new(|| build("../vm-images/simple_service"));
+        static PEER: LazyLock<PathBuf> = LazyLock::new(|| build("conformance/peer"));
+        match self {
+            Self::SimpleService => &SIMPLE_SERVICE,
+            Self::Peer => &PEER,
+        }
+    }
+
+    fn tag(self) -> &'static str {
+        match self {
+            Self::SimpleService => "kiln/simple_service",
+            Self::Peer => "kiln/peer",
+        }
+    }
+}
 
 impl LocalNode {
-    pub(crate) fn start() -> Self {
-        let mut child = Command::new(&*KILN)
-            .args(["node", "--port", "0", "--log", "node=debug", "--image"])
-            .arg(format!("{TAG}={}", IMAGE.display()))
+    pub(crate) fn start(settings: Settings<'_>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new(&*KILN);
+        command.args(["node", "--port", "0", "--log", "node=debug"]);
+        for image in settings.images {
+            let named = format!("{}={}", image.tag(), image.path().display());
+            command.args(["--image", &named]);
+        }
+        if settings.images.is_empty() {
+            // No image that is there from another time is to be taken for one that was transferred.
+            command.env("XDG_CACHE_HOME", folder.path());
+        }
+        if let Some(providers) = settings.providers {
+            let path = folder.path().join("providers.toml");
+            fs::write(&path, providers).expect("a file");
+            command.arg("--providers").arg(path);
+        }
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -37,15 +88,23 @@ impl LocalNode {
             errors.read_to_string(&mut text).expect("text");
             text
         });
-        Self {
+        let mut node = Self {
             stdout: BufReader::new(child.stdout.take().expect("piped")),
             stderr: Some(stderr),
             child,
-        }
+            exports: Vec::new(),
+            _folder: folder,
+        };
+        node.exports = node.read_exports();
+        node
     }
 
     /// What it says that is to be exported, the search path at last.
-    pub(crate) fn environment(&mut self) -> Vec<(String, String)> {
+    pub(crate) fn exports(&self) -> &[(String, String)] {
+        &self.exports
+    }
+
+    fn read_exports(&mut self) -> Vec<(String, String)> {
         let mut exports = Vec::new();
         while exports.last().is_none_or(|(name, _)| name != "PATH") {
             let mut line = String::new();
@@ -58,6 +117,45 @@ impl LocalNode {
             }
         }
         exports
+    }
+
+    /// What clients have left on it that they should have ended, released or paid, as `kiln node` shows it.
+    pub(crate) fn leftovers(&self) -> Vec<String> {
+        let is_one_of = |value: &Value, states: &[&str]| {
+            let state = value.as_str().expect("a state");
+            states.iter().any(|one| state.eq_ignore_ascii_case(one))
+        };
+        let mut left = Vec::new();
+        let mut note = |list: &Value, kind: &str, is_over: &dyn Fn(&Value) -> bool| {
+            let open = list.as_array().expect("a list").iter();
+            let open = open.filter(|one| !is_over(one));
+            left.extend(open.map(|one| format!("{kind}: {one}")));
+        };
+        note(&self.shown("agreements"), "agreement", &|one| {
+            is_one_of(&one["state"], &["Terminated", "Rejected", "Cancelled"])
+        });
+        note(&self.shown("activities"), "activity", &|one| {
+            is_one_of(&one["state"], &["Terminated"])
+        });
+        let payments = self.shown("payments");
+        note(&payments["allocations"], "allocation", &|one| {
+            one["isReleased"] == true
+        });
+        note(&payments["bills"], "bill", &|one| {
+            one["kind"] != "invoice" || is_one_of(&one["status"], &["Accepted", "Settled"])
+        });
+        left
+    }
+
+    fn shown(&self, what: &str) -> Value {
+        let shown = Command::new(&*KILN)
+            .args(["node", what, "--json"])
+            .envs(self.exports.iter().cloned())
+            .output()
+            .expect("it starts");
+        let errors = String::from_utf8_lossy(&shown.stderr);
+        assert!(shown.status.success(), "{what}: {errors}");
+        serde_json::from_slice(&shown.stdout).expect("JSON")
     }
 
     /// Ends it in order; what it has said on standard error.
@@ -103,16 +201,18 @@ static KILN: LazyLock<PathBuf> = LazyLock::new(|| {
     profile().join("kiln")
 });
 
-/// The simple service's image, built by the command.
-static IMAGE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../vm-images/simple_service");
+/// Builds the image of a folder, with the programs of the package there.
+fn build(folder: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let built = Command::new(&*KILN)
-        .args(["image", "build", folder, "--programs"])
-        .arg(format!("programs={folder}"))
+        .args(["image", "build"])
+        .arg(&folder)
+        .arg("--programs")
+        .arg(format!("programs={}", folder.display()))
         .env("CARGO", env!("CARGO"))
         .output()
         .expect("it starts");
     let said = String::from_utf8_lossy(&built.stdout);
     let place = said.trim_end().split_once(' ').map(|(_, path)| path.into());
     place.unwrap_or_else(|| panic!("no image: {}", String::from_utf8_lossy(&built.stderr)))
-});
+}
