@@ -189,7 +189,7 @@ fn profile() -> &'static Path {
 
 /// The command, built as the tests are.
 static KILN: LazyLock<PathBuf> = LazyLock::new(|| {
-    let mut build = Command::new(env!("CARGO"));
+    let mut build = tests::cargo();
     build.args(["build", "--quiet", "--workspace", "--bin", "kiln"]);
     if !cfg!(debug_assertions) {
         build.arg("--release");

@@ -240,7 +240,7 @@ fn descendants(of: Pid) -> Vec<Process> {
 /// The example, built as the tests are. With the whole workspace, as is usual: else its dependencies would have other
 /// features, and be built twice.
 static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let mut build = Command::new(env!("CARGO"));
+    let mut build = tests::cargo();
     build.args([
         "build",
         "--quiet",
