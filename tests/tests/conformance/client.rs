@@ -116,16 +116,20 @@ impl Client {
     }
 }
 
+/// How long a program may run, in seconds, on a machine that has other things to do.
+const PATIENCE: &str = "300";
+
 impl Installed {
-    /// Runs a program of this client's in an environment.
+    /// Runs a program of this client's in an environment. One that hangs is ended, and has failed then.
     pub(crate) fn run(&self, program: &[&str], environment: &[(String, String)]) -> Output {
         let temporary = tempfile::tempdir().expect("a folder");
         let programs = self.client.programs();
-        let mut command = match self.client {
+        let mut command = Command::new("timeout");
+        command.args(["-k", "10", PATIENCE]);
+        match self.client {
             Client::Yapapi => {
-                let mut command = Command::new(self.folder.join("venv/bin/python"));
+                command.arg(self.folder.join("venv/bin/python"));
                 command.arg("-B").arg(programs.join(program[0]));
-                command
             }
             Client::GolemJs => {
                 // Node.js looks for modules beside a program, so the programs go beside the modules.
@@ -137,11 +141,9 @@ impl Installed {
                 let modules = temporary.path().join("node_modules");
                 std::os::unix::fs::symlink(self.folder.join("node_modules"), modules)
                     .expect("a link");
-                let mut command = Command::new("node");
-                command.arg(temporary.path().join(program[0]));
-                command
+                command.arg("node").arg(temporary.path().join(program[0]));
             }
-        };
+        }
         command
             .args(&program[1..])
             .envs(environment.iter().map(|(name, value)| (name, value)))
