@@ -312,3 +312,28 @@ async fn a_network_is_the_same_in_both_versions() {
         assert_eq!(requestor.get(there).await.ok(), json!([]));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_is_rejected_for_one_of_three_reasons() {
+    let scene = Scene::start().await;
+    let requestor = &scene.requestor;
+    let agreement = requestor.agree().await;
+    requestor.terminate(&agreement).await;
+    let (invoice, received) = requestor.next_bill("invoice", LONG_AGO).await;
+    let path = format!("/payment-api/v1/invoices/{}", text(&invoice["invoiceId"]));
+    let reject = async |reason: &str| {
+        let rejection =
+            json!({"rejectionReason": reason, "totalAmountAccepted": "0", "message": "dear"});
+        requestor.post(&format!("{path}/reject"), rejection).await
+    };
+    assert!(reject("DISLIKED").await.error(400).contains("DISLIKED"));
+    check("accepted", &reject("INCORRECT_AMOUNT").await);
+    assert_eq!(requestor.get(&path).await.ok()["status"], "REJECTED");
+    let acceptance =
+        json!({"totalAmountAccepted": "0", "allocationId": requestor.allocate().await});
+    let accepted = requestor.post(&format!("{path}/accept"), acceptance).await;
+    assert!(accepted.error(400).contains("is REJECTED"));
+    // Its sender hears of it, its recipient has done it.
+    let events = format!("/payment-api/v1/invoiceEvents?timeout=0&afterTimestamp={received}");
+    check("no events", &requestor.get(&events).await);
+}

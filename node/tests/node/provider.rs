@@ -210,6 +210,30 @@ async fn a_provider_of_others_can_refuse() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_approves_too_late_hears_that_it_was_cancelled() {
+    let market = Market::open().await;
+    let (agreement, _) = market.agreement().await;
+    let path = format!("/market-api/v1/agreements/{agreement}");
+    let reason = json!({"message": "too late"});
+    let cancelled = market
+        .requestor
+        .post(&format!("{path}/cancel"), reason)
+        .await;
+    assert_eq!(cancelled.status, 200);
+    let approved = market
+        .provider
+        .post_nothing(&format!("{path}/approve?timeout=5"))
+        .await;
+    assert!(approved.error(410).contains("is Cancelled"));
+    let events = "/market-api/v1/agreementEvents?timeout=20&afterTimestamp=2000-01-01T00:00:00Z";
+    let event = &market.provider.get(events).await.ok()[0];
+    assert_eq!(event["eventType"], "AgreementCancelledEvent");
+    assert_eq!(event["reason"]["message"], "too late");
+    let waited = market.requestor.post_nothing(&format!("{path}/wait")).await;
+    assert_eq!(waited.error(410), "Cancelled: too late");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn orders_are_waited_for_as_a_daemon_has_it() {
     let market = Market::open().await;
     let since = "2000-01-01T00:00:00Z";

@@ -7,11 +7,15 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
     sync::LazyLock,
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// How long last requests may be on their way.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A node with images in its registry. It is ended when it is dropped.
 pub(crate) struct LocalNode {
@@ -119,8 +123,21 @@ impl LocalNode {
         exports
     }
 
-    /// What clients have left on it that they should have ended, released or paid, as `kiln node` shows it.
+    /// What clients have left on it that they should have ended, released or paid. Not all of them wait for the answers to
+    /// their last requests.
     pub(crate) fn leftovers(&self) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = self.left();
+            if left.is_empty() || Instant::now() > deadline {
+                return left;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What is left now, as `kiln node` shows it.
+    fn left(&self) -> Vec<String> {
         let is_one_of = |value: &Value, states: &[&str]| {
             let state = value.as_str().expect("a state");
             states.iter().any(|one| state.eq_ignore_ascii_case(one))

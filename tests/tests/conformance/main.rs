@@ -40,6 +40,19 @@ fn check(client: Client, program: &[&str], settings: Settings<'_>, says: &str) {
     );
 }
 
+/// What the simple service says of one observation.
+const STATS: &str = r#"{"min": 14.0, "max": 14.0, "median": 14.0, "mean": 14.0, "variance": 0.0, "std dev": 0.0, "size": 1}"#;
+
+#[test]
+fn yapapi_runs_a_first_program() {
+    check(Client::Yapapi, &["hello.py"], SIMPLE_SERVICE, STATS);
+}
+
+#[test]
+fn golem_js_runs_a_first_program() {
+    check(Client::GolemJs, &["hello.cjs"], SIMPLE_SERVICE, STATS);
+}
+
 #[test]
 fn yapapi_runs_the_simple_service() {
     check(
