@@ -1,6 +1,7 @@
 //! A node as programs see it: over HTTP, on the bus, and as processes and files.
 
 mod activity;
+mod breaches;
 mod bus;
 mod client;
 mod habits;

@@ -1,0 +1,85 @@
+//! Agreements that the provider ends, as their requestor hears of it: why, and what is to be paid.
+
+use chrono::TimeDelta;
+use node::{Faults, Provider, Rules};
+use serde_json::{Value, json};
+
+use crate::{
+    requestor::{Requestor, text},
+    scene::Scene,
+};
+
+const LONG_AGO: &str = "2000-01-01T00:00:00Z";
+
+/// Long enough to be bound by then.
+const SOON: TimeDelta = TimeDelta::milliseconds(700);
+
+/// The event that an agreement ends with, which was approved before.
+async fn terminated(requestor: &Requestor) -> Value {
+    let next = async |after: &str| {
+        let path = "/market-api/v1/agreementEvents?timeout=60&maxEvents=1&afterTimestamp=";
+        requestor.get(&format!("{path}{after}")).await.ok()[0].clone()
+    };
+    let approved = next(LONG_AGO).await;
+    assert_eq!(approved["eventType"], "AgreementApprovedEvent");
+    let terminated = next(&text(&approved["eventDate"])).await;
+    assert_eq!(terminated["eventType"], "AgreementTerminatedEvent");
+    assert_eq!(terminated["terminator"], "Provider");
+    assert_eq!(terminated["agreementId"], approved["agreementId"]);
+    terminated
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_that_nobody_uses_is_ended_and_costs_nothing() {
+    let impatient = Provider::new("impatient").rules(Rules {
+        idle_limit: SOON,
+        ..Rules::default()
+    });
+    let scene = Scene::start_with(|builder| builder.providers([impatient])).await;
+    let requestor = &scene.requestor;
+    let agreement = requestor.agree().await;
+    let event = terminated(requestor).await;
+    assert_eq!(event["agreementId"], json!(agreement));
+    let reason = json!({
+        "message": "no activity was created for too long", "golem.provider.code": "NoActivity",
+    });
+    assert_eq!(event["reason"], reason);
+    let path = format!("/market-api/v1/agreements/{agreement}");
+    assert_eq!(requestor.get(&path).await.ok()["state"], "Terminated");
+    let late = requestor
+        .post("/activity-api/v1/activity", json!(agreement))
+        .await;
+    assert!(late.error(400).contains("is Terminated"));
+    let (invoice, _) = requestor.next_bill("invoice", LONG_AGO).await;
+    assert_eq!(invoice["amount"], "0.000000000000000000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_whose_notes_nobody_accepts_is_ended_and_billed() {
+    let strict = Provider::new("strict").faults(Faults {
+        breaks_unaccepted_after: Some(SOON),
+        ..Faults::default()
+    });
+    let mut scene = Scene::start_with(|builder| builder.providers([strict])).await;
+    let requestor = scene.requestor.clone();
+    let mut demand = requestor.demand().await;
+    demand["properties"]["golem.com.scheme.payu.debit-note.interval-sec?"] = json!(1);
+    let id = requestor.subscribe(&demand).await;
+    let proposal = requestor.negotiate(&id, &demand).await["proposal"].clone();
+    let agreement = requestor.bind(&proposal).await;
+    let creating = tokio::spawn({
+        let requestor = requestor.clone();
+        async move { requestor.create_activity(&agreement).await }
+    });
+    let started = scene.started().await;
+    let mut peer = scene.speak_for(&started).await;
+    creating.await.unwrap();
+    peer.report_usage(&started.activity, [2.0, 0.0]).await;
+
+    let reason = terminated(&requestor).await["reason"].clone();
+    assert_eq!(reason["golem.provider.code"], "DebitNotesDeadline");
+    let (invoice, _) = requestor.next_bill("invoice", LONG_AGO).await;
+    assert_eq!(invoice["activityIds"], json!([started.activity]));
+    let path = format!("/activity-api/v1/activity/{}/state", started.activity);
+    assert_eq!(requestor.get(&path).await.ok()["state"][0], "Terminated");
+}
