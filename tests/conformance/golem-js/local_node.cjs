@@ -16,9 +16,9 @@ function orderOf(workload) {
   };
 }
 
-/** Runs `program` on a network; the process fails if it does. */
+/** Runs `program` on a network; the process fails if it does. Files travel as an argument says, or as is usual. */
 async function withNetwork(program) {
-  const golem = new GolemNetwork();
+  const golem = new GolemNetwork({ dataTransferProtocol: process.argv[2] ?? "ws" });
   try {
     await golem.connect();
     await program(golem);

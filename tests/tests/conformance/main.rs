@@ -196,11 +196,23 @@ fn golem_js_connects_rentals_and_reaches_them_through_a_proxy() {
 
 #[test]
 fn golem_js_serves_an_image_by_itself() {
+    let says = "runs in an image from gftp";
     check(
         Client::GolemJs,
         &["local_image.cjs"],
         Settings::default(),
-        "runs in an image from gftp",
+        says,
+    );
+}
+
+#[test]
+fn golem_js_has_an_image_served_by_gftp() {
+    let says = "runs in an image from gftp";
+    check(
+        Client::GolemJs,
+        &["local_image.cjs", "gftp"],
+        Settings::default(),
+        says,
     );
 }
 
