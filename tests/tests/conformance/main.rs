@@ -164,6 +164,16 @@ fn yapapi_connects_instances_and_reaches_them_through_a_proxy() {
 }
 
 #[test]
+fn yapapi_restarts_suspends_and_resumes_a_service() {
+    check(
+        Client::Yapapi,
+        &["restart.py"],
+        PEERS,
+        "2 starts at 192.168.7.10 asked runs\ntaken up again: runs 2 starts; shuts down",
+    );
+}
+
+#[test]
 fn golem_js_rents_runs_streams_and_transfers_files() {
     check(
         Client::GolemJs,
@@ -223,6 +233,35 @@ fn golem_js_deploys_pools_and_a_network() {
         &["deployment.cjs"],
         PEERS,
         "replica heard hello\nready beforeEnd end",
+    );
+}
+
+#[test]
+fn golem_js_has_hooks_volumes_and_streams_of_batches() {
+    check(
+        Client::GolemJs,
+        &["options.cjs"],
+        SIMPLE_SERVICE,
+        "stream: 0 Ok, exited with code 2\nsetup Ok, teardown Ok\ngiven up: GolemAbortError",
+    );
+}
+
+#[test]
+fn golem_js_hears_that_a_provider_drops_an_agreement() {
+    let providers = r#"
+        [[provider]]
+        name = "fickle"
+        faults = { drops-agreement-after = 8 }
+    "#;
+    let settings = Settings {
+        providers: Some(providers),
+        ..SIMPLE_SERVICE
+    };
+    check(
+        Client::GolemJs,
+        &["dropped.cjs"],
+        settings,
+        "ended by Provider: the provider drops the agreement",
     );
 }
 
