@@ -281,8 +281,8 @@ impl LocalNodeBuilder {
                 source,
             }),
             None => {
+                folder::remove_abandoned();
                 let path = env::temp_dir();
-                folder::remove_abandoned(&path, |node| BusSocket::is_abandoned(&node.join(SOCKET)));
                 Folder::temporary().map_err(|source| StartError::Folder { path, source })
             }
         }

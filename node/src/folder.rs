@@ -1,7 +1,11 @@
 //! The folder where a node keeps what exe-units and the bus need.
+//!
+//! A temporary one is held, by a lock on the folder itself, as long as its node lives. So whoever holds one that is not its
+//! own knows that the node was killed.
 
 use std::{
-    fs::{self, DirBuilder, Permissions},
+    env,
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -14,7 +18,8 @@ use rustix::process::geteuid;
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    is_temporary: bool,
+    /// Only of a temporary one.
+    hold: Option<File>,
 }
 
 /// How the names of temporary folders begin.
@@ -29,14 +34,22 @@ const SETTLING: Duration = Duration::from_secs(2);
 impl Folder {
     /// A folder that is removed when this is dropped.
     pub(crate) fn temporary() -> io::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix(TEMPORARY)
-            .permissions(Permissions::from_mode(PRIVATE))
-            .tempdir()?;
-        Ok(Self {
-            path: folder.keep(),
-            is_temporary: true,
-        })
+        Self::temporary_in(&env::temp_dir())
+    }
+
+    fn temporary_in(parent: &Path) -> io::Result<Self> {
+        loop {
+            let folder = tempfile::Builder::new()
+                .prefix(TEMPORARY)
+                .permissions(Permissions::from_mode(PRIVATE))
+                .tempdir_in(parent)?;
+            let path = folder.keep();
+            // Before it is held, a node that starts at the same time may take it for one that was left.
+            if let Some(hold) = hold(&path)? {
+                let hold = Some(hold);
+                return Ok(Self { path, hold });
+            }
+        }
     }
 
     /// A folder that stays; it is made if it is not there.
@@ -44,7 +57,7 @@ impl Folder {
         make_private(path)?;
         Ok(Self {
             path: path.canonicalize()?,
-            is_temporary: false,
+            hold: None,
         })
     }
 
@@ -63,9 +76,9 @@ impl Folder {
 
     /// Removes it now, if it is temporary.
     pub(crate) fn remove(mut self) -> io::Result<()> {
-        match std::mem::take(&mut self.is_temporary) {
-            true => remove(&self.path),
-            false => Ok(()),
+        match self.hold.take() {
+            Some(_hold) => remove(&self.path),
+            None => Ok(()),
         }
     }
 }
@@ -76,7 +89,7 @@ fn make_private(path: &Path) -> io::Result<()> {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if self.is_temporary
+        if self.hold.is_some()
             && let Err(error) = remove(&self.path)
         {
             tracing::error!(path = %self.path.display(), %error, "a temporary folder stays");
@@ -84,8 +97,29 @@ impl Drop for Folder {
     }
 }
 
-/// Removes the temporary folders that nodes have left in `parent` which were killed, as `is_abandoned` can tell.
-pub(crate) fn remove_abandoned(parent: &Path, is_abandoned: impl Fn(&Path) -> bool) {
+/// Holds a folder; nothing if somebody else does, or it is gone.
+fn hold(path: &Path) -> io::Result<Option<File>> {
+    let folder = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        folder => folder?,
+    };
+    match folder.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(None),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    // Who held it before may have removed it.
+    let held = folder.metadata()?;
+    let is_there = fs::metadata(path).is_ok_and(|there| there.ino() == held.ino());
+    Ok(is_there.then_some(folder))
+}
+
+/// Removes the temporary folders that nodes have left which were killed.
+pub(crate) fn remove_abandoned() {
+    remove_abandoned_in(&env::temp_dir());
+}
+
+fn remove_abandoned_in(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let (name, path) = (entry.file_name(), entry.path());
         let is_own = entry
@@ -93,7 +127,7 @@ pub(crate) fn remove_abandoned(parent: &Path, is_abandoned: impl Fn(&Path) -> bo
             .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == geteuid().as_raw());
         if is_own
             && name.as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
-            && is_abandoned(&path)
+            && let Ok(Some(_hold)) = hold(&path)
         {
             tracing::info!(path = %path.display(), "removing what a killed node has left");
             if let Err(error) = remove(&path) {
@@ -155,18 +189,43 @@ mod tests {
     #[test]
     fn only_abandoned_folders_of_nodes_are_removed() {
         let parent = tempfile::tempdir().unwrap();
-        for name in ["kiln-node-dead", "kiln-node-alive", "other-dead"] {
+        let alive = Folder::temporary_in(parent.path()).unwrap();
+        for name in ["kiln-node-dead", "other-dead"] {
             fs::create_dir(parent.path().join(name)).unwrap();
         }
-        fs::write(parent.path().join("kiln-node-file-dead"), "").unwrap();
-        let dead = |path: &Path| path.to_str().unwrap().ends_with("dead");
-        remove_abandoned(parent.path(), dead);
-        let left = fs::read_dir(parent.path()).unwrap();
-        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
-        left.sort();
-        assert_eq!(
-            left,
-            ["kiln-node-alive", "kiln-node-file-dead", "other-dead"]
-        );
+        fs::write(parent.path().join("kiln-node-file"), "").unwrap();
+        remove_abandoned_in(parent.path());
+        let left = || {
+            let left = fs::read_dir(parent.path()).unwrap();
+            let mut left: Vec<_> = left.map(|entry| entry.unwrap().path()).collect();
+            left.sort();
+            left
+        };
+        let others = ["kiln-node-file", "other-dead"].map(|name| parent.path().join(name));
+        let mut expected = others.to_vec();
+        expected.push(alive.path().to_owned());
+        expected.sort();
+        assert_eq!(left(), expected);
+        drop(alive);
+        assert_eq!(left(), others);
+    }
+
+    #[test]
+    fn nobody_removes_the_folder_of_a_node_that_starts() {
+        let parent = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        remove_abandoned_in(parent.path());
+                        let folder = Folder::temporary_in(parent.path()).unwrap();
+                        folder.private("bus").unwrap();
+                        assert!(folder.path().join("bus").exists());
+                        folder.remove().unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 }

@@ -35,7 +35,7 @@ impl BusSocket {
     }
 
     /// Whether there is a socket at `path` that nobody listens at, as its node was killed.
-    pub(crate) fn is_abandoned(path: &Path) -> bool {
+    fn is_abandoned(path: &Path) -> bool {
         let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
         UnixStream::connect(path).is_err_and(refused)
     }
