@@ -11,6 +11,7 @@ use std::{
 };
 
 use exeunit::{NotEntered, Program};
+use serde_json::Value;
 use tokio_util::task::TaskTracker;
 use ya_client_model::NodeId;
 
@@ -28,9 +29,10 @@ use crate::{
     overview::Outlook,
     payment::{Payments, platform::Platform},
     provider::{
-        Prices, Provider,
+        Prices, Provider, Runtime,
         agent::{Agent, Services},
         exe_unit::Workshop,
+        template,
     },
     registry::{Registry, TagError},
     state::{StateError, Store},
@@ -196,6 +198,7 @@ impl LocalNodeBuilder {
         let (listener, address) = self.listen(store.as_ref()).await?;
         let cache = self.cache(&folder)?;
         let workshop = Workshop {
+            limits: self.limits(&program).await,
             program,
             bus_url: socket.url(),
             network_socket: folder.path().join(NETWORK_SOCKET),
@@ -255,6 +258,23 @@ impl LocalNodeBuilder {
             providers,
             services,
         })
+    }
+
+    /// Which limits hold in the runtimes of the providers.
+    async fn limits(&self, program: &Program) -> Vec<(Runtime, Value)> {
+        let mut runtimes: Vec<&Runtime> = Vec::new();
+        for provider in &self.providers {
+            if !runtimes.contains(&&provider.runtime) {
+                runtimes.push(&provider.runtime);
+            }
+        }
+        let mut known = Vec::new();
+        for runtime in runtimes {
+            if let Some(limits) = template::limits(program, runtime).await {
+                known.push((runtime.clone(), limits));
+            }
+        }
+        known
     }
 
     async fn registry(&self, folder: &Folder, tasks: &TaskTracker) -> Result<Registry, StartError> {

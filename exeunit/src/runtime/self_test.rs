@@ -1,9 +1,6 @@
 //! Whether a runtime works on this machine, before anybody relies on it.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
 use serde_json::{Value, json};
 
@@ -17,8 +14,8 @@ use crate::{
 /// Why a runtime does not work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SelfTestError {
-    #[error("cannot make the folder {}", .path.display())]
-    Folder { path: PathBuf, source: io::Error },
+    #[error("cannot make a folder for the test")]
+    Folder(#[source] io::Error),
     #[error("cannot start the async runtime")]
     Tokio(#[source] io::Error),
     #[error(transparent)]
@@ -31,21 +28,28 @@ pub(crate) enum SelfTestError {
     Machine(#[from] MachineError),
 }
 
+/// What a virtual machine has cannot become more: its processors, its memory, and its disk.
+const MACHINE_LIMITS: [&str; 3] = ["cpu", "memory", "storage"];
+
 /// What offers say of the sandbox: among it which limits hold for all processes of an activity together, as is found
 /// out by setting some.
 pub(crate) fn sandbox_template() -> Value {
     // A system that allows no sandbox at all says so by its self-test.
     let enforced = test_sandbox().unwrap_or_default();
-    let properties = json!({
-        "golem.runtime.capabilities": [],
-        "golem.runtime.limits": enforced.names(),
-    });
-    json!({"properties": properties, "constraints": ""})
+    template(&enforced.names())
 }
 
 /// What offers say of virtual machines.
 pub(crate) fn machine_template() -> Value {
-    json!({"properties": {"golem.runtime.capabilities": []}, "constraints": ""})
+    template(&MACHINE_LIMITS)
+}
+
+fn template(limits: &[&str]) -> Value {
+    let properties = json!({
+        "golem.runtime.capabilities": [],
+        "golem.runtime.limits": limits,
+    });
+    json!({"properties": properties, "constraints": ""})
 }
 
 /// Boots an empty machine and stops it again. Returns the line that says how slow it is, if it is.
@@ -61,22 +65,12 @@ pub(crate) fn test_machine(folder: Option<&Path>) -> Result<Option<String>, Self
 
 /// Starts an empty sandbox and stops it again. Which of its limits hold for all its processes.
 pub(crate) fn test_sandbox() -> Result<Enforced, SelfTestError> {
-    let path = std::env::temp_dir().join(format!("exe-unit-test-{}", std::process::id()));
-    let made = fs::create_dir(&path).and_then(|()| adopt(&path));
-    made.map_err(|source| SelfTestError::Folder {
-        path: path.clone(),
-        source,
-    })?;
-    let tested = start_and_stop(Root::InPlace(path.clone()));
-    // What is left in it is a handful of empty folders of our own.
-    let _ = fs::remove_dir_all(path);
-    tested
-}
-
-fn start_and_stop(root: Root) -> Result<Enforced, SelfTestError> {
+    let folder = tempfile::Builder::new().prefix("exe-unit-test-").tempdir();
+    let folder = folder.map_err(SelfTestError::Folder)?;
+    adopt(folder.path()).map_err(SelfTestError::Folder)?;
     let config = SandboxConfig {
         program: Program::this()?,
-        root,
+        root: Root::InPlace(folder.path().to_owned()),
         volumes: Vec::new(),
         hostname: "test".to_owned(),
     };

@@ -340,6 +340,10 @@ fn templates_and_tests_are_those_of_the_runtime() {
         let output = exe_unit(&["-b", runtime, "test"]);
         assert!(output.status.success(), "{output:?}");
     }
+    let output = exe_unit(&["-b", "vm", "offer-template"]);
+    let template: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let limits = &template["properties"]["golem.runtime.limits"];
+    assert_eq!(*limits, json!(["cpu", "memory", "storage"]));
     let folder = tempfile::tempdir().expect("a folder");
     let script = r#"case "$*" in
         "--fast offer-template") echo '{"properties": {"golem.inf.cpu.vendor": "pyrt"}, "constraints": "(x=y)"}';;

@@ -77,7 +77,8 @@ impl Agent {
         workshop: Workshop,
     ) -> Result<Self, TermsError> {
         let clock = services.clock.skewed(provider.faults.clock_skew);
-        let offer = offer::terms(provider, id, platforms, clock.now())?;
+        let limits = workshop.limits(&provider.runtime);
+        let offer = offer::terms(provider, id, platforms, limits, clock.now())?;
         let properties = Properties::clone(&offer.properties);
         Ok(Self {
             id,

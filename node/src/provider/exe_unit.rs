@@ -13,6 +13,7 @@ use std::{
 
 use exeunit::Program;
 use rustix::process::Signal;
+use serde_json::Value;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use ya_client_model::market::Agreement;
@@ -39,6 +40,8 @@ pub(crate) struct Workshop {
     pub(crate) cache: PathBuf,
     /// Where each has a folder of its own.
     pub(crate) activities: PathBuf,
+    /// Which limits hold for all of an activity together, by what their templates say of runtimes.
+    pub(crate) limits: Vec<(Runtime, Value)>,
     /// For how long they outlive a node that does not end in order.
     pub(crate) outlive_node: Duration,
     /// The node's folder, in which all of that is.
@@ -183,6 +186,12 @@ impl Workshop {
         ended
     }
 
+    /// Which limits hold for all of an activity together, if that is known of a runtime.
+    pub(super) fn limits(&self, runtime: &Runtime) -> Option<&Value> {
+        let known = self.limits.iter().find(|(known, _)| known == runtime);
+        known.map(|(_, limits)| limits)
+    }
+
     fn place(&self, activity: &ActivityId) -> Place {
         Place {
             root: self.activities.join(activity.to_string()),
@@ -199,7 +208,7 @@ impl Workshop {
 }
 
 /// What the exe-unit calls a runtime.
-fn binary(runtime: &Runtime) -> &OsStr {
+pub(super) fn binary(runtime: &Runtime) -> &OsStr {
     match runtime {
         Runtime::Sandbox => OsStr::new("sandbox"),
         Runtime::Vm => OsStr::new("vm"),

@@ -14,6 +14,7 @@ mod price;
 mod process;
 mod recovery;
 mod spec;
+pub(crate) mod template;
 
 pub use self::{
     file::ProvidersError,

@@ -1,10 +1,10 @@
 //! What a provider offers.
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use ya_client_model::NodeId;
 
-use super::spec::Provider;
+use super::{spec::Provider, template::LIMITS};
 use crate::{
     market::{Terms, TermsError, property::Properties},
     payment::{
@@ -24,11 +24,13 @@ pub(super) const COEFFICIENTS: &str = "golem.com.pricing.model.linear.coeffs";
 /// What is counted.
 pub(super) const USAGE_VECTOR: &str = "golem.com.usage.vector";
 
-/// A provider's offer, for money on `platforms`: that of a VM provider, as far as it is true.
+/// A provider's offer, for money on `platforms`: that of a VM provider, as far as it is true. `limits` hold for each
+/// activity, as far as that is known.
 pub(super) fn terms(
     provider: &Provider,
     id: NodeId,
     platforms: &[Platform],
+    limits: Option<&Value>,
     now: DateTime<Utc>,
 ) -> Result<Terms, TermsError> {
     let constraints = match &provider.subnet {
@@ -39,10 +41,16 @@ pub(super) fn terms(
         "(&(golem.srv.comp.expiration>{}){constraints})",
         now.timestamp_millis()
     );
-    Terms::new(&properties(provider, id, platforms).to_json(), &constraints)
+    let properties = properties(provider, id, platforms, limits);
+    Terms::new(&properties.to_json(), &constraints)
 }
 
-fn properties(provider: &Provider, id: NodeId, platforms: &[Platform]) -> Properties {
+fn properties(
+    provider: &Provider,
+    id: NodeId,
+    platforms: &[Platform],
+    limits: Option<&Value>,
+) -> Properties {
     let (prices, rules) = (provider.prices, &provider.rules);
     let mut offer = Properties::default();
     offer.set(
@@ -77,6 +85,9 @@ fn properties(provider: &Provider, id: NodeId, platforms: &[Platform]) -> Proper
     offer.set("golem.node.net.is-public", false);
     // A manifest cannot be had: it is not promised.
     offer.set("golem.runtime.capabilities", json!(["vpn"]));
+    if let Some(limits) = limits {
+        offer.set(LIMITS, limits.clone());
+    }
     offer.set("golem.runtime.name", "vm");
     offer.set("golem.runtime.version", env!("CARGO_PKG_VERSION"));
     offer.set("golem.srv.caps.multi-activity", true);
@@ -107,7 +118,8 @@ mod tests {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let offer = |subnet: Option<&str>| {
             let provider = Provider::new("p").subnet(subnet.map(str::to_owned));
-            terms(&provider, Ids::seeded(1).node(), &Platform::known(), now).unwrap()
+            let id = Ids::seeded(1).node();
+            terms(&provider, id, &Platform::known(), None, now).unwrap()
         };
         for (provider, requestor, suits) in [
             (None, None, true),
@@ -130,7 +142,7 @@ mod tests {
             cpu_second: 0.5,
         };
         let provider = Provider::new("p").prices(prices);
-        let offer = properties(&provider, Ids::seeded(1).node(), &[]);
+        let offer = properties(&provider, Ids::seeded(1).node(), &[], None);
         assert_eq!(
             offer.get(COEFFICIENTS).unwrap().to_string(),
             "[1.0,0.5,0.0]"

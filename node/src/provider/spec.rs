@@ -28,7 +28,7 @@ pub struct Provider {
     pub(super) prices: Prices,
     pub(super) subnet: Option<String>,
     pub(super) slots: usize,
-    pub(super) runtime: Runtime,
+    pub(crate) runtime: Runtime,
     /// What its offer says besides, or otherwise.
     pub(super) properties: Properties,
     pub(super) rules: Rules,

@@ -266,3 +266,13 @@ async fn who_waits_for_a_demand_hears_that_it_is_gone() {
     waiting.await.unwrap().error(404);
     assert!(began.elapsed() < Duration::from_secs(30));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_promises_what_its_runtime_says_of_itself() {
+    let scene = Scene::start().await;
+    let demand = scene.requestor.demand().await;
+    let id = scene.requestor.subscribe(&demand).await;
+    let event = scene.requestor.next_event(&id).await;
+    let offer = &event["proposal"]["properties"];
+    assert_eq!(offer["golem.runtime.limits"], json!(["memory"]), "{offer}");
+}
