@@ -24,6 +24,7 @@ mod transfer;
 mod unit;
 mod usage;
 pub mod vm;
+mod windows;
 mod within;
 
 pub use program::{NotEntered, Program, enter, exe_unit, guest, runtime_program};

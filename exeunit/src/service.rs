@@ -10,17 +10,19 @@ use crate::{
     gsb::{
         CallError, IncomingCall,
         message::{
-            CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand, Message,
+            CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand, Message, ReadOn,
             StreamExecBatchResults,
         },
     },
     supervisor::{ResultsError, Supervisor},
+    windows::{Pane, Windows},
 };
 
 /// Answers calls until the bus has no more. Whoever has to wait is answered by a task of their own.
 pub(crate) async fn serve(
     mut calls: mpsc::UnboundedReceiver<IncomingCall>,
     supervisor: Supervisor,
+    windows: Windows,
     tasks: TaskTracker,
 ) {
     while let Some(call) = calls.recv().await {
@@ -29,7 +31,10 @@ pub(crate) async fn serve(
             // Scripts run in the order that they arrive in.
             Exec::NAME => exec(call, supervisor).await,
             GetExecBatchResults::NAME => drop(tasks.spawn(results(call, supervisor))),
-            StreamExecBatchResults::NAME => drop(tasks.spawn(stream(call, supervisor))),
+            StreamExecBatchResults::NAME => {
+                drop(tasks.spawn(stream(call, supervisor, windows.clone())));
+            }
+            ReadOn::NAME => read_on(call, &windows).await,
             CancelExecBatch::NAME => cancel(call, supervisor).await,
             GetRunningCommand::NAME => running(call, supervisor).await,
             name => {
@@ -74,9 +79,13 @@ async fn results(call: IncomingCall, supervisor: Supervisor) {
     call.answer::<GetExecBatchResults>(answer).await;
 }
 
-async fn stream(mut call: IncomingCall, supervisor: Supervisor) {
-    let batch_id = match call.message::<StreamExecBatchResults>() {
-        Ok(stream) => stream.batch_id,
+async fn stream(mut call: IncomingCall, supervisor: Supervisor, windows: Windows) {
+    let begun = match call.message::<StreamExecBatchResults>() {
+        Ok(stream) => begin(stream, &windows),
+        Err(error) => Err(error),
+    };
+    let (batch_id, mut pane) = match begun {
+        Ok(begun) => begun,
         Err(error) => return call.answer::<StreamExecBatchResults>(Err(error)).await,
     };
     // What it has read may be given up where there is no room for more.
@@ -93,6 +102,11 @@ async fn stream(mut call: IncomingCall, supervisor: Supervisor) {
             Ok((events, _)) if events.is_empty() => return call.end().await,
             Ok((events, next)) => {
                 for event in events {
+                    if let Some(pane) = &mut pane
+                        && !pane.next().await
+                    {
+                        return call.end().await;
+                    }
                     if !call.item::<StreamExecBatchResults>(Ok(event)).await {
                         return;
                     }
@@ -105,6 +119,27 @@ async fn stream(mut call: IncomingCall, supervisor: Supervisor) {
             }
         }
     }
+}
+
+/// The batch that a stream is of, and its window.
+fn begin(
+    stream: StreamExecBatchResults,
+    windows: &Windows,
+) -> Result<(String, Option<Pane>), CallError> {
+    let Some(window) = stream.window else {
+        return Ok((stream.batch_id, None));
+    };
+    let id = window.stream_id.clone();
+    let taken = || CallError::BadRequest(format!("there is a stream {id} already"));
+    let pane = windows.open(window).ok_or_else(taken)?;
+    Ok((stream.batch_id, Some(pane)))
+}
+
+async fn read_on(call: IncomingCall, windows: &Windows) {
+    let answer = call
+        .message::<ReadOn>()
+        .map(|more| windows.read_on(&more.stream_id, more.events));
+    call.answer::<ReadOn>(answer).await;
 }
 
 async fn cancel(call: IncomingCall, supervisor: Supervisor) {

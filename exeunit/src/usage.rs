@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     account::Account,
     sandbox::{Monitor, SizedFolder},
+    spool::Disk,
 };
 
 const GIB: f64 = (1u64 << 30) as f64;
@@ -28,18 +30,27 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Measures an activity.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    started: Instant,
-    /// The folder that volumes and logs are in.
-    work: PathBuf,
-    /// The sandbox that runs at this moment.
-    sandbox: watch::Receiver<Option<Monitor>>,
-    /// The counters that the agreement has, in its order.
-    names: Vec<String>,
+    of: Measured,
     vectors: mpsc::Sender<Vec<f64>>,
-    limits: UsageLimits,
     /// Told once, when a limit is exceeded.
     exceeded: Option<oneshot::Sender<Exceeded>>,
     usage: Usage,
+}
+
+/// What is measured.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    /// When the activity has begun.
+    pub(crate) started: Instant,
+    /// The folder that volumes and logs are in.
+    pub(crate) work: PathBuf,
+    /// What is kept of output shares it.
+    pub(crate) disk: Arc<Disk>,
+    /// The sandbox that runs at this moment.
+    pub(crate) sandbox: watch::Receiver<Option<Monitor>>,
+    /// The counters that the agreement has, in its order.
+    pub(crate) names: Vec<String>,
+    pub(crate) limits: UsageLimits,
 }
 
 /// What an activity may use.
@@ -84,7 +95,7 @@ struct Usage {
     cpu: Duration,
     /// The most memory that the sandbox has taken at a time.
     peak_memory_bytes: u64,
-    /// What lies in the work folder and in scratch space now.
+    /// What lies in the work folder, in scratch space and in the spool now.
     storage_bytes: u64,
     /// What the runtime counts by itself; the last it has told, also once it has ended.
     custom: BTreeMap<String, f64>,
@@ -105,24 +116,16 @@ impl Usage {
 }
 
 impl Meter {
-    /// Measures an activity that has begun at `started`. The agreement's counters are given to `vectors`;
-    /// `exceeded` is told of the first limit that does not hold.
+    /// Measures an activity. The agreement's counters are given to `vectors`; `exceeded` is told of the first limit that
+    /// does not hold.
     pub(crate) fn new(
-        started: Instant,
-        work: PathBuf,
-        sandbox: watch::Receiver<Option<Monitor>>,
-        names: Vec<String>,
+        of: Measured,
         vectors: mpsc::Sender<Vec<f64>>,
-        limits: UsageLimits,
         exceeded: oneshot::Sender<Exceeded>,
     ) -> Self {
         Self {
-            started,
-            work,
-            sandbox,
-            names,
+            of,
             vectors,
-            limits,
             exceeded: Some(exceeded),
             usage: Usage::default(),
         }
@@ -148,11 +151,11 @@ impl Meter {
     pub(crate) async fn report(&mut self) {
         self.measure().await;
         // A node that takes no reports ends the exe-unit.
-        let _ = self.vectors.send(self.usage.vector(&self.names)).await;
+        let _ = self.vectors.send(self.usage.vector(&self.of.names)).await;
     }
 
     async fn measure(&mut self) {
-        let sandbox = self.sandbox.borrow().clone();
+        let sandbox = self.of.sandbox.borrow().clone();
         let counted = sandbox.as_ref().map(Monitor::counters);
         let custom = counted.unwrap_or_else(|| std::mem::take(&mut self.usage.custom));
         let folders = sandbox.as_ref().map(Monitor::sized_folders);
@@ -165,11 +168,13 @@ impl Meter {
         };
         let own = Account::of(Path::new("/proc/self")).unwrap_or_default();
         let own = Duration::from_secs_f64(own.ticks as f64 / clock_ticks_per_second() as f64);
-        let work = self.work.clone();
+        let work = self.of.work.clone();
         let volumes = spawn_blocking(move || size_below(&work)).await.unwrap_or(0);
         let memory = sandbox.resident_bytes + sandbox.scratch_bytes;
         let storage = volumes + sandbox.scratch_bytes;
-        let checked = self.limits.check(memory, storage);
+        // What is kept of output takes no more than is left, so that nobody comes to their end by it.
+        let spool = self.of.disk.rest_takes(storage);
+        let checked = self.of.limits.check(memory, storage);
         if let Err(exceeded) = checked.and(folders)
             && let Some(tell) = self.exceeded.take()
         {
@@ -179,11 +184,11 @@ impl Meter {
         // Between two looks a process may have come, taken much, and gone.
         let peak = memory.max(sandbox.peak_process_bytes);
         self.usage = Usage {
-            duration: self.started.elapsed(),
+            duration: self.of.started.elapsed(),
             // Between a sandbox's end and that of its first process, its time is in no account.
             cpu: self.usage.cpu.max(own + sandbox.cpu),
             peak_memory_bytes: self.usage.peak_memory_bytes.max(peak),
-            storage_bytes: storage,
+            storage_bytes: storage + spool,
             custom,
         };
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::{SinkExt, StreamExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     CallError, CallReply, CallReplyCode, CallReplyType, CallRequest, Packet, PacketError,
@@ -130,6 +130,11 @@ impl Bus {
     /// Whether it is there at this moment.
     pub fn is_there_now(&self) -> bool {
         *self.outlook.is_up.borrow()
+    }
+
+    /// Changes whenever it is lost, and found again.
+    pub(crate) fn outlook(&self) -> watch::Receiver<bool> {
+        self.outlook.is_up.clone()
     }
 
     /// Looks for it no more when it is lost, or if it is now.

@@ -31,6 +31,7 @@ messages! {
     Exec => String,
     GetExecBatchResults => Vec<ExeScriptCommandResult>,
     StreamExecBatchResults => RuntimeEvent,
+    ReadOn => (),
     CancelExecBatch => (),
     GetRunningCommand => Vec<ExeScriptCommandState>,
     SetState => (),
@@ -81,6 +82,31 @@ pub struct StreamExecBatchResults {
     pub activity_id: String,
     /// The batch.
     pub batch_id: String,
+    /// How many events may be sent that were not read; all of them without one, as other nodes have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+}
+
+/// How much of a stream may be on its way: a reader that is slow holds up who writes, and nobody keeps what is between.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Window {
+    /// What the stream is called in [`ReadOn`]; no other of the exe-unit may be called so.
+    pub stream_id: String,
+    /// Events that may be sent at first.
+    pub events: u32,
+}
+
+/// Lets more events of a stream with a window be sent. One that has ended is not missed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadOn {
+    /// The activity.
+    pub activity_id: String,
+    /// The stream.
+    pub stream_id: String,
+    /// How many more; none ends the stream, which nobody reads any more then.
+    pub events: u32,
 }
 
 /// Breaks a batch off: the command that runs, and all after it. One that is over stays as it is.

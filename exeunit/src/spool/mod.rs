@@ -4,6 +4,7 @@
 //! events of batches that are over are given up, the oldest first; then those of the batch at work that all of its
 //! subscribers have read. Where neither is enough, [`Spool::tell`] says so: whoever writes has to wait or to end.
 
+mod disk;
 mod log;
 mod record;
 
@@ -19,6 +20,7 @@ use std::{
 
 use ya_client_model::activity::CommandOutput;
 
+pub(crate) use self::disk::Disk;
 use self::log::Log;
 use crate::event::RuntimeEvent;
 
@@ -29,8 +31,8 @@ const READ: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Spool {
     folder: PathBuf,
-    /// The most bytes that events may take of the disk.
-    limit: u64,
+    /// What there is of the disk for it.
+    disk: Arc<Disk>,
     batches: BTreeMap<String, Kept>,
     /// Batches that are over, the oldest first, whose events are on the disk.
     over: Vec<String>,
@@ -80,11 +82,11 @@ pub(crate) enum SpoolError {
 }
 
 impl Spool {
-    /// An empty one, whose files are in `folder`, without names. Their events take `limit` bytes at most.
-    pub(crate) fn new(folder: PathBuf, limit: u64) -> Self {
+    /// An empty one, whose files are in `folder`, without names. It takes of the disk what there is for it.
+    pub(crate) fn new(folder: PathBuf, disk: Arc<Disk>) -> Self {
         Self {
             folder,
-            limit,
+            disk,
             batches: BTreeMap::new(),
             over: Vec::new(),
         }
@@ -94,14 +96,17 @@ impl Spool {
     pub(crate) fn tell(&mut self, event: &RuntimeEvent) -> Result<(), SpoolError> {
         let bytes = record::write(event);
         self.make_room(&event.batch_id, bytes.len() as u64)?;
-        self.kept(&event.batch_id).events.append(&bytes)?;
-        Ok(())
+        self.append(event, &bytes)
     }
 
     /// Adds an event for which there may be no room left.
     pub(crate) fn tell_at_last(&mut self, event: &RuntimeEvent) -> Result<(), SpoolError> {
-        let bytes = record::write(event);
-        self.kept(&event.batch_id).events.append(&bytes)?;
+        self.append(event, &record::write(event))
+    }
+
+    fn append(&mut self, event: &RuntimeEvent, bytes: &[u8]) -> Result<(), SpoolError> {
+        self.kept(&event.batch_id).events.append(bytes)?;
+        self.count();
         Ok(())
     }
 
@@ -131,6 +136,7 @@ impl Spool {
             });
         }
         kept.index.insert(index, places);
+        self.count();
         Ok(())
     }
 
@@ -203,6 +209,7 @@ impl Spool {
     pub(crate) fn forget(&mut self, batch_id: &str) {
         self.batches.remove(batch_id);
         self.over.retain(|over| over != batch_id);
+        self.count();
     }
 
     fn kept(&mut self, batch_id: &str) -> &mut Kept {
@@ -225,26 +232,31 @@ impl Spool {
         places.copied().unwrap_or_default()
     }
 
-    fn on_disk(&self) -> u64 {
-        self.batches
-            .values()
-            .map(|kept| kept.events.on_disk())
-            .sum()
+    fn events_on_disk(&self) -> u64 {
+        let events = self.batches.values().map(|kept| kept.events.on_disk());
+        events.sum()
+    }
+
+    /// Lets others know what it takes of the disk.
+    fn count(&self) {
+        let outputs = self.batches.values().map(|kept| kept.outputs.on_disk());
+        self.disk
+            .spool_takes(self.events_on_disk() + outputs.sum::<u64>());
     }
 
     fn make_room(&mut self, batch_id: &str, bytes: u64) -> Result<(), SpoolError> {
-        let limit = self.limit;
-        if self.on_disk() + bytes <= limit {
+        let limit = self.disk.for_events();
+        if self.events_on_disk() + bytes <= limit {
             return Ok(());
         }
-        while !self.over.is_empty() && self.on_disk() + bytes > limit {
+        while !self.over.is_empty() && self.events_on_disk() + bytes > limit {
             let oldest = self.over.remove(0);
             let folder = self.folder.clone();
             let kept = self.kept(&oldest);
             kept.events = Log::new(&folder);
             kept.is_given_up = true;
         }
-        if self.on_disk() + bytes <= limit {
+        if self.events_on_disk() + bytes <= limit {
             return Ok(());
         }
         let kept = self.kept(batch_id);
@@ -253,7 +265,7 @@ impl Spool {
         if let Some(read) = read {
             kept.events.free_until(read)?;
         }
-        match self.on_disk() + bytes <= limit {
+        match self.events_on_disk() + bytes <= limit {
             true => Ok(()),
             false => Err(SpoolError::Full {
                 limit,

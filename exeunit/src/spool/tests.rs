@@ -32,7 +32,7 @@ fn read(spool: &Spool, batch_id: &str, mut position: u64) -> Vec<RuntimeEvent> {
 #[test]
 fn events_are_read_as_they_were_told() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut spool = Spool::new(folder.path().to_owned(), 1 << 30);
+    let mut spool = Spool::new(folder.path().to_owned(), Arc::new(Disk::new(4 << 30)));
     let mut told = Vec::new();
     for round in 0..50 {
         for kind in [
@@ -56,7 +56,8 @@ fn events_are_read_as_they_were_told() {
 #[test]
 fn outputs_are_kept() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut spool = Spool::new(folder.path().to_owned(), 0);
+    let disk = Arc::new(Disk::new(0));
+    let mut spool = Spool::new(folder.path().to_owned(), Arc::clone(&disk));
     let outputs = |index: usize| {
         let text = CommandOutput::Str("text".repeat(index * 10_000));
         let bytes = CommandOutput::Bin(vec![index as u8; index]);
@@ -70,14 +71,18 @@ fn outputs_are_kept() {
     }
     assert_eq!(spool.size_of_outputs("b", 2), 80_002);
     assert_eq!(spool.outputs("b", 9).expect("outputs"), [None, None]);
+    assert!(disk.rest_takes(0) > 240_000, "{disk:?}");
     spool.forget("b");
+    assert_eq!(disk.rest_takes(0), 0);
     assert_eq!(spool.outputs("b", 0).expect("outputs"), [None, None]);
 }
 
 #[test]
 fn where_there_is_no_room_who_writes_is_told() {
+    const LIMIT: u64 = 1 << 20;
     let folder = tempfile::tempdir().expect("a folder");
-    let mut spool = Spool::new(folder.path().to_owned(), 100_000);
+    let disk = Arc::new(Disk::new(LIMIT * 4));
+    let mut spool = Spool::new(folder.path().to_owned(), Arc::clone(&disk));
     let fill = |spool: &mut Spool, batch: &str| {
         (0..).find_map(|_| spool.tell(&output(batch, 10_000)).err())
     };
@@ -91,7 +96,7 @@ fn where_there_is_no_room_who_writes_is_told() {
         matches!(
             full,
             SpoolError::Full {
-                limit: 100_000,
+                limit: LIMIT,
                 is_read: false
             }
         ),

@@ -19,6 +19,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -45,20 +46,17 @@ use crate::{
     runtime::{Executor, run_jobs},
     sandbox::Monitor,
     service,
-    spool::Spool,
+    spool::{Disk, Spool},
     supervisor::{Connections, Supervisor},
     transfer::Transfers,
-    usage::{Exceeded, Meter, UsageLimits},
+    usage::{Exceeded, Measured, Meter, UsageLimits},
+    windows::Windows,
 };
 
 /// How long the end may take once nothing runs any more.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// The disk space of an agreement that does not say, in bytes.
 const STORAGE: u64 = 1 << 30;
-/// The part of the agreed disk space that the events of scripts may take until they are read.
-const SPOOL_PART: u64 = 4;
-/// The least that they may take, in bytes: some pieces of output.
-const LEAST_SPOOL: u64 = 1 << 20;
 
 /// What a program does that is started as an exe-unit: the code that it exits with.
 pub(crate) fn main() -> u8 {
@@ -201,27 +199,29 @@ impl ExeUnit {
             states,
             die_at_command: settings.die_at_command,
         };
-        let spool = Spool::new(settings.work_dir.clone(), spool_bytes(&agreement));
+        let disk = Arc::new(Disk::new(storage_bytes(&agreement)));
+        let spool = Spool::new(settings.work_dir.clone(), Arc::clone(&disk));
         let supervisor = Supervisor::start(connections, spool);
         let answering = TaskTracker::new();
-        tokio::spawn(service::serve(calls, supervisor.clone(), answering.clone()));
+        let windows = Windows::new(bus.outlook());
+        let serving = service::serve(calls, supervisor.clone(), windows, answering.clone());
+        tokio::spawn(serving);
         let end_of_usage = CancellationToken::new();
-        let work = settings.work_dir.clone();
         let hardware_is_ours = !command_line.runtime_managed_hardware;
         let limits = UsageLimits {
             memory_bytes: agreement.memory_bytes.filter(|_| hardware_is_ours),
             storage_bytes: agreement.storage_bytes.filter(|_| hardware_is_ours),
         };
         let (exceeds, exceeded) = oneshot::channel();
-        let meter = Meter::new(
+        let measured = Measured {
             started,
-            work,
-            monitor.clone(),
-            agreement.usage_vector,
-            usage,
+            work: settings.work_dir.clone(),
+            disk,
+            sandbox: monitor.clone(),
+            names: agreement.usage_vector,
             limits,
-            exceeds,
-        );
+        };
+        let meter = Meter::new(measured, usage, exceeds);
         let reporter = Reporter::new(bus.clone(), activity_id.clone(), report_url.clone());
         let (gone, node_gone) = oneshot::channel();
         let reporter = async move {
@@ -280,11 +280,7 @@ impl ExeUnit {
     }
 }
 
-/// What the events of scripts may take of the disk, in bytes.
-fn spool_bytes(agreement: &Agreement) -> u64 {
-    (storage_bytes(agreement) / SPOOL_PART).max(LEAST_SPOOL)
-}
-
+/// What there is of the disk, in bytes.
 fn storage_bytes(agreement: &Agreement) -> u64 {
     agreement.storage_bytes.unwrap_or(STORAGE)
 }

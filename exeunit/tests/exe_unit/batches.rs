@@ -1,10 +1,12 @@
 //! How scripts are broken off, and what is refused.
 
+use std::time::Duration;
+
 use exeunit::{
     event::RuntimeEventKind,
     gsb::{
         CallError,
-        message::{CancelExecBatch, StreamExecBatchResults},
+        message::{CancelExecBatch, ReadOn, StreamExecBatchResults, Window},
     },
 };
 use serde_json::{Value, json};
@@ -182,6 +184,7 @@ async fn any_output_streams_in_little_memory_and_without_loss() {
     let stream = StreamExecBatchResults {
         activity_id: "activity".to_owned(),
         batch_id: batch_id.clone(),
+        window: None,
     };
     let mut seen = 0;
     let mut last = None;
@@ -203,8 +206,58 @@ async fn any_output_streams_in_little_memory_and_without_loss() {
 }
 
 #[tokio::test]
-async fn output_that_nobody_reads_has_an_end() {
+async fn a_stream_with_a_window_goes_as_far_as_it_is_read() {
     let (unit, _files) = Unit::ready().await;
+    let size = 4 << 20;
+    let stream = json!({"stdout": {"stream": {}}});
+    let script = json!([
+        {"run": {"entry_point": "/bin/head", "args": ["-c", size.to_string(), "/dev/zero"], "capture": stream}},
+    ]);
+    let batch_id = unit.exec(script).await;
+    let window = |events| Window {
+        stream_id: "s".to_owned(),
+        events,
+    };
+    let stream = StreamExecBatchResults {
+        activity_id: "activity".to_owned(),
+        batch_id: batch_id.clone(),
+        window: Some(window(3)),
+    };
+    let mut events = unit.node.open_stream(&stream);
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        seen.push(events.next().await.expect("an event"));
+    }
+    let taken = unit.node.call(&stream);
+    let events_of_another = taken.await.map(drop);
+    let reason = "there is a stream s already".to_owned();
+    assert_eq!(events_of_another, Err(CallError::BadRequest(reason)));
+    // What it writes is on the disk by then, and was not sent.
+    unit.results(&batch_id, 60.0, None).await.expect("results");
+    let read_on = |events| ReadOn {
+        activity_id: "activity".to_owned(),
+        stream_id: "s".to_owned(),
+        events,
+    };
+    assert_eq!(events.waiting(), 0);
+    assert_eq!(unit.node.call(&read_on(2)).await, Ok(()));
+    for _ in 0..2 {
+        seen.push(events.next().await.expect("an event"));
+    }
+    assert_eq!(unit.node.call(&read_on(u32::MAX)).await, Ok(()));
+    while let Some(event) = events.next().await {
+        seen.push(event);
+    }
+    let bytes = seen.into_iter().map(|event| match event.kind {
+        RuntimeEventKind::StdOut(CommandOutput::Str(text)) => text.len(),
+        _ => 0,
+    });
+    assert_eq!(bytes.sum::<usize>(), size);
+}
+
+#[tokio::test]
+async fn output_that_nobody_reads_has_an_end() {
+    let (mut unit, _files) = Unit::ready().await;
     let stream = json!({"stdout": {"stream": {}}});
     let results = unit
         .run(
@@ -218,4 +271,15 @@ async fn output_that_nobody_reads_has_an_end() {
     );
     assert!(unit.peak_memory() < MOST_MEMORY);
     assert_eq!(unit.sh("echo alive").await, "alive\n");
+    // What is kept of it is a fourth of the agreed GiB, and counts as storage.
+    let counted = async {
+        loop {
+            let usage = unit.node.usage.recv().await.expect("a report");
+            if usage.current_usage.expect("a vector")[3] > 0.2 {
+                return;
+            }
+        }
+    };
+    let counted = tokio::time::timeout(Duration::from_secs(60), counted).await;
+    counted.expect("it is counted");
 }

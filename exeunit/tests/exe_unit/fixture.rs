@@ -1,6 +1,9 @@
 //! An exe-unit in a process of its own, and an image for it.
 
-use std::{path::PathBuf, process::Stdio};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use exeunit::{
     Program,
@@ -88,15 +91,36 @@ impl Unit {
 
     /// Starts an exe-unit whose command line says what its runtime is.
     pub(crate) fn start_with(runtime: &[&str], setup: Setup) -> Self {
+        Self::start_as(runtime, setup, 1, &[])
+    }
+
+    /// Starts an exe-unit that trusts an authority, whose certificate is in a file.
+    pub(crate) fn start_trusting(authority: &Path, setup: Setup) -> Self {
+        Self::start_as(
+            &["-b", "sandbox"],
+            setup,
+            1,
+            &[("SSL_CERT_FILE", authority)],
+        )
+    }
+
+    /// Starts an exe-unit with so much storage, and with more in its environment.
+    fn start_as(
+        runtime: &[&str],
+        setup: Setup,
+        storage_gib: u32,
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let node = Node::open(&folder.path().join("bus"), setup.files, setup.deaf);
         let mut demand = json!({});
         if let Some(package) = setup.task_package {
             demand["golem.srv.comp.task_package"] = json!(package);
         }
-        let offer = json!({"golem.com.usage.vector": USAGE, "golem": {"inf": {"mem.gib": 0.25, "storage": {"gib": 1}}}});
+        let offer = json!({"golem.com.usage.vector": USAGE, "golem": {"inf": {"mem.gib": 0.25, "storage": {"gib": storage_gib}}}});
         let agreement = json!({"offer": {"properties": offer}, "demand": {"properties": demand}});
-        let child = spawn_with(runtime, &folder, &setup.cache, &agreement.to_string());
+        let agreement = agreement.to_string();
+        let child = spawn_with(runtime, &folder, &setup.cache, &agreement, environment);
         Self {
             node,
             child,
@@ -108,14 +132,20 @@ impl Unit {
 
     /// An exe-unit of its own image, deployed and started.
     pub(crate) async fn ready() -> (Self, Files) {
+        Self::ready_within(1).await
+    }
+
+    /// An exe-unit of its own image with so much storage, deployed and started.
+    pub(crate) async fn ready_within(storage_gib: u32) -> (Self, Files) {
         let (files, cache) = (Files::default(), tempfile::tempdir().expect("a folder"));
         let image = Image::build();
-        let mut unit = Self::start(Setup {
+        let setup = Setup {
             task_package: Some(image.package(&files.publish("image", image.content.clone()))),
             cache: cache.path().to_owned(),
             files: files.clone(),
             deaf: false,
-        });
+        };
+        let mut unit = Self::start_as(&["-b", "sandbox"], setup, storage_gib, &[]);
         let results = unit.run(json!([{"deploy": {}}, {"start": {}}])).await;
         assert_eq!(messages(&results), ["Ok", "Ok"]);
         unit.cache = Some(cache);
@@ -161,6 +191,7 @@ impl Unit {
         let stream = StreamExecBatchResults {
             activity_id: "activity".to_owned(),
             batch_id: batch_id.to_owned(),
+            window: None,
         };
         let events = self.node.stream(&stream).await;
         events.into_iter().map(|event| json!(event.kind)).collect()
@@ -221,10 +252,16 @@ impl Drop for Unit {
 
 /// Starts an exe-unit whose folders and bus are in a folder.
 pub(crate) fn spawn(folder: &TempDir, cache: &PathBuf, agreement: &str) -> Child {
-    spawn_with(&["-b", "sandbox"], folder, cache, agreement)
+    spawn_with(&["-b", "sandbox"], folder, cache, agreement, &[])
 }
 
-fn spawn_with(runtime: &[&str], folder: &TempDir, cache: &PathBuf, agreement: &str) -> Child {
+fn spawn_with(
+    runtime: &[&str],
+    folder: &TempDir,
+    cache: &PathBuf,
+    agreement: &str,
+    environment: &[(&str, &Path)],
+) -> Child {
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("agreement.json"), agreement).expect("an agreement");
     let mut command = Command::from(Program::at(env!("CARGO_BIN_EXE_exe-unit")).exe_unit());
@@ -238,6 +275,7 @@ fn spawn_with(runtime: &[&str], folder: &TempDir, cache: &PathBuf, agreement: &s
         .arg(cache)
         .env_clear()
         .env("GSB_URL", format!("unix:{}", at("bus").display()))
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

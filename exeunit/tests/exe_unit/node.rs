@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    marker::PhantomData,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -184,17 +185,18 @@ impl Node {
 
     /// Calls the exe-unit and takes the items of its answer one by one.
     pub(crate) async fn for_each<M: Message>(&self, message: &M, mut take: impl FnMut(M::Reply)) {
-        let mut answers = self.send(message);
-        while let Some(answer) = answers.recv().await {
-            if answer.reply_type == CallReplyType::Full as i32 {
-                let end: Result<(), CallError> = decode(&answer.data).expect("an end");
-                assert_eq!(end, Ok(()));
-                return;
-            }
-            let item: Result<M::Reply, CallError> = decode(&answer.data).expect("an item");
-            take(item.expect("an item"));
+        let mut items = self.open_stream(message);
+        while let Some(item) = items.next().await {
+            take(item);
         }
-        panic!("the stream has no end");
+    }
+
+    /// Calls the exe-unit, which answers with items one by one.
+    pub(crate) fn open_stream<M: Message>(&self, message: &M) -> Items<M> {
+        Items {
+            answers: self.send(message),
+            of: PhantomData,
+        }
     }
 
     fn send<M: Message>(&self, message: &M) -> mpsc::UnboundedReceiver<CallReply> {
@@ -211,6 +213,31 @@ impl Node {
         // Without a bus, the answers end at once.
         let _ = self.calls.send(outgoing);
         received
+    }
+}
+
+/// The items of an answer.
+pub(crate) struct Items<M> {
+    answers: mpsc::UnboundedReceiver<CallReply>,
+    of: PhantomData<M>,
+}
+
+impl<M: Message> Items<M> {
+    /// The next; nothing at the end.
+    pub(crate) async fn next(&mut self) -> Option<M::Reply> {
+        let answer = self.answers.recv().await.expect("the stream has an end");
+        if answer.reply_type == CallReplyType::Full as i32 {
+            let end: Result<(), CallError> = decode(&answer.data).expect("an end");
+            assert_eq!(end, Ok(()));
+            return None;
+        }
+        let item: Result<M::Reply, CallError> = decode(&answer.data).expect("an item");
+        Some(item.expect("an item"))
+    }
+
+    /// How many have come and were not taken.
+    pub(crate) fn waiting(&self) -> usize {
+        self.answers.len()
     }
 }
 

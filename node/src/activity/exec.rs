@@ -3,17 +3,12 @@
 use std::time::Duration;
 
 use exeunit::{
-    event::RuntimeEvent,
     gsb::{
         CallError,
-        message::{
-            CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand, Message,
-            StreamExecBatchResults,
-        },
+        message::{CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand, Message},
     },
     script::Command,
 };
-use futures::Stream;
 use ya_client_model::{
     NodeId,
     activity::{ExeScriptCommandResult, ExeScriptCommandState},
@@ -95,26 +90,6 @@ impl Activities {
             .await
     }
 
-    /// The events of a batch.
-    pub(crate) async fn events(
-        &self,
-        caller: NodeId,
-        id: ActivityId,
-        batch: BatchId,
-    ) -> Result<impl Stream<Item = Result<RuntimeEvent, CallError>> + Send + use<>, ExecError> {
-        self.living(caller, &id).await?;
-        self.wait_for_exe_unit(caller, &id, &service(&id)).await?;
-        let events = StreamExecBatchResults {
-            activity_id: id.to_string(),
-            batch_id: batch.to_string(),
-        };
-        let stream = self.bus.stream(&service(&id), &events).await;
-        stream.map_err(|error| ExecError::Call {
-            activity: id,
-            error,
-        })
-    }
-
     /// Breaks a batch off: the command that runs, and all after it.
     pub(crate) async fn cancel(
         &self,
@@ -164,7 +139,7 @@ impl Activities {
     }
 
     /// Waits until an exe-unit is on the bus: after a node was started anew it has to find it first.
-    async fn wait_for_exe_unit(
+    pub(super) async fn wait_for_exe_unit(
         &self,
         caller: NodeId,
         id: &ActivityId,
@@ -177,7 +152,7 @@ impl Activities {
     }
 
     /// Fails if an activity has ended.
-    async fn living(&self, caller: NodeId, id: &ActivityId) -> Result<(), ExecError> {
+    pub(super) async fn living(&self, caller: NodeId, id: &ActivityId) -> Result<(), ExecError> {
         let state = self.state(caller, id.clone()).await?;
         match has_ended(&state) {
             false => Ok(()),

@@ -3,6 +3,7 @@
 //! A [`Roster`](roster::Roster) decides who is to do what, purely; [`Activities`] is what the rest of the node asks. What
 //! a requestor wants of an exe-unit goes to it over the bus.
 
+mod events;
 mod exec;
 mod reports;
 mod roster;
@@ -10,7 +11,10 @@ mod roster;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use tokio_util::task::TaskTracker;
@@ -40,6 +44,8 @@ pub(crate) struct Activities {
     roster: Owned<Roster>,
     market: Market,
     bus: Bus,
+    /// How many streams of events were opened.
+    streams: Arc<AtomicU64>,
 }
 
 /// Why an activity is not there.
@@ -99,6 +105,7 @@ impl Activities {
             roster,
             market,
             bus,
+            streams: Arc::default(),
         })
     }
 

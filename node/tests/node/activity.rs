@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use exeunit::gsb::{
     CallError, CallReplyType,
     message::{
-        CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand, StreamExecBatchResults,
+        CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand, ReadOn,
+        StreamExecBatchResults,
     },
 };
 use futures::StreamExt;
@@ -177,6 +178,54 @@ async fn events_are_streamed_until_the_activity_ends() {
     );
     kill(&started);
     while body.next().await.is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_events_are_asked_for_than_are_read() {
+    let mut scene = Scene::start().await;
+    let (_, started, mut peer) = scene.activity().await;
+    let path = format!("/activity-api/v1/activity/{}/exec/b", started.activity);
+    let request = scene.requestor.request(Method::GET, &path);
+    let response = tokio::spawn(request.header(ACCEPT, "text/event-stream").send());
+    let (asked, stream) = peer.called::<StreamExecBatchResults>().await;
+    let window = asked.window.expect("the node keeps little");
+    // More than sockets hold.
+    let event = json!({
+        "batch_id": "b", "index": 0, "timestamp": "2026-11-20T10:19:42.894258954",
+        "kind": {"stdout": "x".repeat(1 << 20)},
+    });
+    let event: exeunit::event::RuntimeEvent = serde_json::from_value(event).unwrap();
+    for _ in 0..window.events {
+        peer.answer(&stream, CallReplyType::Partial, Ok(event.clone()))
+            .await;
+    }
+    // Nobody reads, and so nothing but this is answered.
+    peer.report_usage(&started.activity, [1.0, 1.0]).await;
+    let mut body = response.await.unwrap().unwrap().bytes_stream();
+    let mut read = 0;
+    let reading = async {
+        while read < (window.events as usize) << 20 {
+            read += body.next().await.unwrap().unwrap().len();
+        }
+    };
+    let on = async {
+        let (on, call) = peer.called::<ReadOn>().await;
+        peer.answer(&call, CallReplyType::Full, Ok(())).await;
+        let (further, call) = peer.called::<ReadOn>().await;
+        peer.answer(&call, CallReplyType::Full, Ok(())).await;
+        assert_eq!(
+            [&on.stream_id, &further.stream_id],
+            [&window.stream_id, &window.stream_id]
+        );
+        on.events + further.events
+    };
+    let (more, ()) = tokio::join!(on, reading);
+    assert_eq!(more, window.events, "as many as were read");
+    // Who goes away lets the exe-unit go on.
+    drop(body);
+    let (end, _) = peer.called::<ReadOn>().await;
+    assert_eq!((end.stream_id, end.events), (window.stream_id, 0));
+    kill(&started);
 }
 
 #[tokio::test(flavor = "multi_thread")]
