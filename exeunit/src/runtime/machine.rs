@@ -10,18 +10,18 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use super::{
-    Outlet, Run, Runtime,
+    Outlet, Room, Run, Runtime,
     deployment::{self, Deployed},
-    out_of_order,
+    out_of_order, volumes,
 };
 use crate::{
     Program,
     activity::Failure,
     image::{Image, Images},
     sandbox::{Command, Monitor, Process, RunError, SandboxGone},
-    script::Deployment,
+    script::{Deployment, Mount, OnError},
     transfer::{Volume, Volumes},
-    vm::{self, Machine, MachineConfig, Parts, create_disk},
+    vm::{self, DiskError, Machine, MachineConfig, MachineVolume, Medium, Parts, create_disk},
 };
 
 /// The name of the disk for what is written, in the work folder.
@@ -55,7 +55,8 @@ pub(crate) struct MachineRuntime {
     images: Images,
     /// None before `deploy`. The image's tree is its file.
     deployed: Option<Deployed>,
-    hostname: Option<String>,
+    /// What `deploy` has asked for.
+    wanted: Deployment,
     /// None before `start`.
     machine: Option<Machine>,
     monitor: watch::Sender<Option<Monitor>>,
@@ -67,7 +68,7 @@ impl MachineRuntime {
             config,
             images,
             deployed: None,
-            hostname: None,
+            wanted: Deployment::default(),
             machine: None,
             monitor: watch::Sender::new(None),
         }
@@ -98,7 +99,7 @@ impl MachineRuntime {
 pub(crate) async fn boot(
     config: &MachineRuntimeConfig,
     deployed: &Deployed,
-    hostname: String,
+    wanted: &Deployment,
 ) -> Result<Machine, Failure> {
     let failed = |error: &dyn std::error::Error| Failure::of(error);
     let parts = Parts::find(config.parts.as_deref()).map_err(|error| failed(&error))?;
@@ -106,17 +107,24 @@ pub(crate) async fn boot(
     if let Some(warning) = choice.warning() {
         tracing::warn!("{warning}");
     }
-    let scratch = match config.storage_bytes {
+    let scratch = match scratch_bytes(config, wanted) {
         Some(bytes) => {
             let path = config.work.join(SCRATCH);
-            // Logs, and files on their way, take the rest of what was agreed on.
-            let created = create_disk(&path, (bytes - bytes / 16).max(LEAST_DISK)).await;
+            let created = create_disk(&path, bytes, 0).await;
             created.map_err(|error| failed(&error))?;
             Some(path)
         }
         None => None,
     };
-    let volumes = deployed.volumes.0.iter();
+    let mut volumes = Vec::new();
+    for volume in &deployed.volumes.0 {
+        let medium = medium(volume, wanted.volumes.get(&volume.path)).await;
+        volumes.push(MachineVolume {
+            path: volume.path.clone(),
+            medium: medium.map_err(|error| failed(&error))?,
+        });
+    }
+    let hostname = wanted.hostname.as_ref().unwrap_or(&config.hostname);
     let machine = Machine::boot(MachineConfig {
         program: config.program.clone(),
         parts,
@@ -125,12 +133,48 @@ pub(crate) async fn boot(
         scratch,
         memory_mib: config.memory_bytes >> 20,
         processors: config.processors,
-        volumes: volumes.map(|volume| volume.path.clone()).collect(),
-        hostname,
+        volumes,
+        hosts: wanted.hosts.clone(),
+        hostname: hostname.clone(),
         console: config.work.join("logs/console.log"),
         patience: vm::PATIENCE,
     });
     machine.await.map_err(|error| failed(&error))
+}
+
+/// The size of the disk for what is written: what volumes with disks of their own leave. None where it is in memory.
+fn scratch_bytes(config: &MachineRuntimeConfig, wanted: &Deployment) -> Option<u64> {
+    let sizes = wanted.volumes.values().map(|mount| match mount {
+        Mount::Storage { size, .. } => size.0,
+        Mount::Host {} | Mount::Ram { .. } => 0,
+    });
+    let bytes = config.storage_bytes?.saturating_sub(sizes.sum());
+    // Logs, and files on their way, take the rest of what was agreed on.
+    Some((bytes - bytes / 16).max(LEAST_DISK))
+}
+
+/// What a volume is in, as it is asked for; a disk of its own is made.
+async fn medium(volume: &Volume, wanted: Option<&Mount>) -> Result<Medium, DiskError> {
+    let (size, preallocate, errors) = match wanted {
+        None | Some(Mount::Host {}) => return Ok(Medium::Scratch),
+        Some(Mount::Ram { size }) => return Ok(Medium::Memory(size.0)),
+        Some(Mount::Storage {
+            size,
+            preallocate,
+            errors,
+        }) => (size, preallocate, errors),
+    };
+    // Removed with the folder.
+    let file = volume.folder.with_extension("img");
+    let preallocated = preallocate.as_ref().map_or(0, |size| size.0);
+    create_disk(&file, size.0, preallocated).await?;
+    let errors = match errors {
+        None | Some(OnError::Continue) => "continue",
+        Some(OnError::RemountRo) => "remount-ro",
+        Some(OnError::Panic) => "panic",
+    };
+    let options = format!("errors={errors}");
+    Ok(Medium::Disk { file, options })
 }
 
 /// Reads what an image says of itself.
@@ -160,23 +204,32 @@ impl Runtime for MachineRuntime {
                 "virtual machines cannot be part of networks, and {id} is to be joined"
             )));
         }
+        let MachineRuntimeConfig {
+            memory_bytes,
+            storage_bytes,
+            ..
+        } = self.config;
+        let room = Room::new(None, Some(memory_bytes), storage_bytes);
+        volumes::check(&deployment.volumes, &room).map_err(|error| Failure::of(&error))?;
         let package = self.config.task_package.as_deref();
         let package = package.ok_or_else(|| Failure::of(&crate::image::ImageError::Unnamed))?;
         let file = self.images.file(package).await;
         let image = open(&file.map_err(|error| Failure::of(&error))?);
-        let image = image.map_err(|error| Failure::of(&error))?;
+        let mut image = image.map_err(|error| Failure::of(&error))?;
+        let wanted = deployment.volumes.keys();
+        let wanted = wanted.map(|path| (path.clone(), Default::default()));
+        image.configuration.volumes.extend(wanted);
         let deployed = Deployed::create(image, &self.config.work);
         let deployed = deployed.map_err(|error| Failure::of(&error))?;
         let answer = deployed.answer();
         self.deployed = Some(deployed);
-        self.hostname = deployment.hostname;
+        self.wanted = deployment;
         Ok(answer)
     }
 
     async fn start(&mut self, _: Vec<String>, _: &Outlet<'_>) -> Result<(), Failure> {
         let deployed = self.deployed.as_ref().ok_or_else(out_of_order)?;
-        let hostname = self.hostname.as_ref().unwrap_or(&self.config.hostname);
-        let machine = boot(&self.config, deployed, hostname.clone()).await?;
+        let machine = boot(&self.config, deployed, &self.wanted).await?;
         self.monitor.send_replace(Some(machine.monitor()));
         self.machine = Some(machine);
         Ok(())

@@ -104,6 +104,7 @@ impl Runtime for SandboxRuntime {
             return Err(Failure::of(&PlugError::no_node(&network.id)));
         }
         volumes::check(&deployment.volumes, &self.config.room)
+            .and_then(|()| volumes::check_none_preallocated(&deployment.volumes))
             .map_err(|error| Failure::of(&error))?;
         let package = self.config.task_package.as_deref();
         let image = self.images.get(package).await;

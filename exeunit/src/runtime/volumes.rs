@@ -25,22 +25,29 @@ pub(super) enum WantedError {
     Preallocated { path: String, bytes: u64 },
 }
 
+/// Checks that no volume takes disk space at once, which takes a disk of its own.
+pub(super) fn check_none_preallocated(wanted: &BTreeMap<String, Mount>) -> Result<(), WantedError> {
+    let preallocated = wanted.iter().find_map(|(path, mount)| match mount {
+        Mount::Storage {
+            preallocate: Some(Size(bytes)),
+            ..
+        } => Some((path.clone(), *bytes)),
+        _ => None,
+    });
+    match preallocated {
+        Some((path, bytes)) => Err(WantedError::Preallocated { path, bytes }),
+        None => Ok(()),
+    }
+}
+
 /// Checks that volumes fit into what was agreed on.
 pub(super) fn check(wanted: &BTreeMap<String, Mount>, room: &Room) -> Result<(), WantedError> {
     let (mut memory, mut storage) = (0_u64, 0_u64);
-    for (path, mount) in wanted {
+    for mount in wanted.values() {
         match mount {
             Mount::Host {} => {}
             Mount::Ram { size } => memory = memory.saturating_add(size.0),
-            Mount::Storage {
-                size, preallocate, ..
-            } => {
-                storage = storage.saturating_add(size.0);
-                if let Some(Size(bytes)) = *preallocate {
-                    let path = path.clone();
-                    return Err(WantedError::Preallocated { path, bytes });
-                }
-            }
+            Mount::Storage { size, .. } => storage = storage.saturating_add(size.0),
         }
     }
     match (room.limits.memory_bytes, room.limits.file_bytes) {
@@ -104,7 +111,9 @@ mod tests {
         let check = |mounts: Vec<Mount>| {
             let numbered = mounts.into_iter().enumerate();
             let wanted = numbered.map(|(number, mount)| (format!("/{number}"), mount));
-            check(&wanted.collect(), &room).map_err(|error| error.to_string())
+            let wanted = wanted.collect();
+            let checked = check(&wanted, &room).and_then(|()| check_none_preallocated(&wanted));
+            checked.map_err(|error| error.to_string())
         };
         assert_eq!(
             check(vec![ram(60), ram(40), storage(1000, None), Mount::Host {}]),

@@ -3,6 +3,7 @@
 //! ```text
 //! /dev/vda       the image, a squashfs
 //! /dev/vdb       the scratch space, an ext4, if it is not in memory
+//! /dev/vdc…      volumes, each an ext4
 //! /dev/vport*    the agent's end of the stream to its host
 //! /modules       parts of the kernel, loaded in the order of their names
 //! ```
@@ -20,7 +21,9 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{CWD, FileType, Mode, OFlags, makedev, mkdirat, mknodat, open, symlinkat},
+    fs::{
+        AtFlags, CWD, FileType, Mode, OFlags, makedev, mkdirat, mknodat, open, symlinkat, unlinkat,
+    },
     io::{Errno, Result as Outcome, retry_on_intr},
     mount::{MountFlags, mount, mount_bind, mount_move},
     process::{chdir, chroot, getpid},
@@ -30,9 +33,10 @@ use rustix::{
 use super::{
     agent::{self, Link},
     files::{self, Task},
+    hosts,
     mounts::{MountError, Step},
     netlink::Netlink,
-    wire::{Boot, Report, Request, Unable},
+    wire::{Boot, BootVolume, Report, Request, Unable},
 };
 use crate::{
     cause::in_one_line,
@@ -41,6 +45,8 @@ use crate::{
 
 /// How long the machine may take to find its devices.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Where the machine itself is found under its host name.
+const LOCALHOST: &str = "127.0.0.1";
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// What a program does that is started as process 1 of a virtual machine: the code that it exits with.
@@ -182,8 +188,9 @@ fn build(boot: &Boot) -> Result<(), MountError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = open("/root", flags, Mode::empty()).step("open the root folder")?;
     mount_devices(&root).step("make /dev")?;
-    for (number, path) in boot.volumes.iter().enumerate() {
-        mount_volume(&root, number, path).step(format!("mount the volume {path}"))?;
+    for (number, volume) in boot.volumes.iter().enumerate() {
+        let step = || format!("mount the volume {}", volume.path);
+        mount_volume(&root, number, volume).step(step())?;
     }
     let point = Point::new(&root, "/proc").step("make /proc")?;
     let flags = no_devices | MountFlags::NOEXEC;
@@ -196,26 +203,54 @@ fn build(boot: &Boot) -> Result<(), MountError> {
         .and_then(|()| mount_move(".", "/"))
         .and_then(|()| chroot("."))
         .and_then(|()| chdir("/"))
-        .step("enter the root folder")
+        .step("enter the root folder")?;
+    match boot.hosts.is_empty() {
+        true => Ok(()),
+        false => hosts::write(&boot.hosts, &boot.hostname, LOCALHOST).step("write /etc/hosts"),
+    }
 }
 
 fn mount_scratch(boot: &Boot, flags: MountFlags) -> Outcome<()> {
     if boot.has_disk {
-        let device = match boot.has_image {
-            true => "/dev/vdb",
-            false => "/dev/vda",
-        };
-        return mount(device, "/scratch", "ext4", flags, None);
+        let disk = device(boot.has_image.into());
+        return mount(disk, "/scratch", "ext4", flags, None);
     }
     let options = CString::new(format!("size={},mode=0755", boot.scratch_bytes));
     let options = options.map_err(|_| Errno::INVAL)?;
     mount("scratch", "/scratch", "tmpfs", flags, &*options)
 }
 
-fn mount_volume(root: &impl std::os::fd::AsFd, number: usize, path: &str) -> Outcome<()> {
-    let folder = format!("/scratch/volumes/{number}");
-    mkdirat(CWD, &folder, Mode::from_raw_mode(0o755))?;
-    mount_bind(&folder, Point::new(root, path)?.path())
+fn mount_volume(
+    root: &impl std::os::fd::AsFd,
+    number: usize,
+    volume: &BootVolume,
+) -> io::Result<()> {
+    let flags = MountFlags::NODEV | MountFlags::NOSUID;
+    let point = Point::new(root, &volume.path)?;
+    if let Some(bytes) = volume.memory_bytes {
+        let options = CString::new(format!("size={bytes},mode=0755"))?;
+        return Ok(mount("volume", point.path(), "tmpfs", flags, &*options)?);
+    }
+    let Some(disk) = volume.disk else {
+        let folder = format!("/scratch/volumes/{number}");
+        mkdirat(CWD, &folder, Mode::from_raw_mode(0o755))?;
+        return Ok(mount_bind(&folder, point.path())?);
+    };
+    let options = CString::new(volume.options.as_str())?;
+    mount(device(disk), point.path(), "ext4", flags, &*options)?;
+    // The point itself is below what was mounted on it.
+    let point = Point::new(root, &volume.path)?;
+    match unlinkat(&point.0, "lost+found", AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The name of a disk, from 0 on.
+fn device(disk: u32) -> String {
+    let letters = u32::from(b'z' - b'a') + 1;
+    let letter = char::from(b'a' + (disk % letters) as u8);
+    format!("/dev/vd{letter}")
 }
 
 fn mount_devices(root: &impl std::os::fd::AsFd) -> Outcome<()> {

@@ -143,11 +143,30 @@ pub(crate) struct Boot {
     /// The size of the scratch space in memory.
     #[prost(uint64, tag = "3")]
     pub(crate) scratch_bytes: u64,
-    /// Paths of folders that are empty at first.
-    #[prost(string, repeated, tag = "4")]
-    pub(crate) volumes: Vec<String>,
     #[prost(string, tag = "5")]
     pub(crate) hostname: String,
+    /// Folders that are empty at first, each after those that it is in.
+    #[prost(message, repeated, tag = "6")]
+    pub(crate) volumes: Vec<BootVolume>,
+    /// Names of hosts, with their addresses.
+    #[prost(btree_map = "string, string", tag = "7")]
+    pub(crate) hosts: BTreeMap<String, String>,
+}
+
+/// A folder of a virtual machine: in its scratch space, unless it says otherwise.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct BootVolume {
+    #[prost(string, tag = "1")]
+    pub(crate) path: String,
+    /// The size of the memory that it is in.
+    #[prost(uint64, optional, tag = "2")]
+    pub(crate) memory_bytes: Option<u64>,
+    /// Which of the machine's disks it is, from 0 on: one with an ext4.
+    #[prost(uint32, optional, tag = "3")]
+    pub(crate) disk: Option<u32>,
+    /// How that is mounted.
+    #[prost(string, tag = "4")]
+    pub(crate) options: String,
 }
 
 /// A volume that is held in memory.

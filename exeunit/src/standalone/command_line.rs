@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
-use serde_json::Value;
+
+use crate::script::Mount;
 
 /// Runs commands in an image, for an exe-unit that has no runtime of its own.
 #[derive(Debug, Parser)]
@@ -75,19 +76,10 @@ pub(super) struct Common {
 
 /// Volumes by their paths in the image.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub(super) struct Override(pub(super) BTreeMap<String, BTreeMap<String, Value>>);
+pub(super) struct Override(pub(super) BTreeMap<String, Mount>);
 
 fn parse_volumes(text: &str) -> Result<Override, String> {
-    let volumes: Override = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    for (path, kind) in &volumes.0 {
-        let is_host = kind.len() == 1 && kind.contains_key("host");
-        if !is_host {
-            return Err(format!(
-                "the volume {path} is none of the host's: this runtime has no volumes of a given size"
-            ));
-        }
-    }
-    Ok(volumes)
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Subcommand)]
@@ -112,7 +104,10 @@ pub(super) enum Mode {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+    use crate::script::Size;
 
     #[test]
     fn exe_units_call_it_as_they_do() {
@@ -146,17 +141,18 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_of_a_size_is_refused() {
-        let line = [
-            "kiln-runtime",
-            "--volume-override",
-            r#"{"/a": {"ram": {"size": "1GiB"}}}"#,
-            "test",
+    fn volumes_are_as_in_a_script() {
+        let parse = |volumes| {
+            CommandLine::try_parse_from(["kiln-runtime", "--volume-override", volumes, "test"])
+        };
+        let parsed = parse(r#"{"/a": {"ram": {"size": "1GiB"}}, "/b": {"host": {}}}"#);
+        let volumes = parsed.expect("volumes").common.volume_override;
+        let size = Size(1 << 30);
+        let expected = [
+            ("/a".to_owned(), Mount::Ram { size }),
+            ("/b".to_owned(), Mount::Host {}),
         ];
-        let error = CommandLine::try_parse_from(line).expect_err("ram");
-        assert!(
-            error.to_string().contains("/a is none of the host's"),
-            "{error}"
-        );
+        assert_eq!(volumes, Some(Override(expected.into())));
+        assert!(parse(r#"{"/a": {"cloud": {}}}"#).is_err());
     }
 }

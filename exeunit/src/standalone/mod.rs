@@ -30,6 +30,7 @@ use crate::{
     cause::in_one_line,
     image::{self, ImageError},
     runtime::{self, Deployed, MachineRuntimeConfig, Room, SelfTestError, VolumeError},
+    script::{Deployment, Mount},
 };
 
 /// The memory of a virtual machine if nobody says, in bytes.
@@ -54,6 +55,10 @@ pub(crate) fn main() -> u8 {
 enum RuntimeError {
     #[error("{0} is needed, and was not given")]
     Missing(&'static str),
+    #[error(
+        "the volume {0} is none of the host's: sandboxes have no volumes of a given size here, and virtual machines do"
+    )]
+    Sized(String),
     #[error("cannot find the folder {}", .path.display())]
     Folder { path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -121,11 +126,21 @@ fn deploy(command_line: CommandLine) -> Result<(), RuntimeError> {
         PlaceKind::Sandbox => image::unpack_beside(package, cache)?,
         PlaceKind::Vm => runtime::open_image(package)?,
     };
-    let wanted = common.volume_override.unwrap_or_default().0.into_keys();
-    let volumes = wanted.map(|path| (path, Default::default()));
+    let wanted = Deployment {
+        hostname: common.hostname,
+        volumes: common.volume_override.unwrap_or_default().0,
+        ..Deployment::default()
+    };
+    let is_sized = |mount: &Mount| !matches!(mount, Mount::Host {});
+    let sized = wanted.volumes.iter().find(|(_, mount)| is_sized(mount));
+    if let (PlaceKind::Sandbox, Some((path, _))) = (place, sized) {
+        return Err(RuntimeError::Sized(path.clone()));
+    }
+    let volumes = wanted.volumes.keys().cloned();
+    let volumes = volumes.map(|path| (path, Default::default()));
     image.configuration.volumes.extend(volumes);
     let deployed = Deployed::create(image, &work)?;
-    Record::new(&deployed, common.hostname).write(&work)?;
+    Record::new(&deployed, wanted).write(&work)?;
     println!("{}", deployed.answer());
     Ok(())
 }
@@ -140,13 +155,14 @@ fn start(command_line: &CommandLine) -> Result<(), RuntimeError> {
         .map_err(RuntimeError::Tokio)?;
     let served = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(RuntimeError::Tokio)?;
-        let hostname = record.hostname.clone().unwrap_or(HOSTNAME.to_owned());
+        let wanted = &record.wanted;
+        let hostname = wanted.hostname.clone().unwrap_or(HOSTNAME.to_owned());
         let deployed = record.deployed();
         let place = match command_line.place {
             PlaceKind::Sandbox => Place::sandbox(deployed, hostname, room(common)).await?,
             PlaceKind::Vm => {
                 let config = machine(command_line, work.clone(), hostname)?;
-                Place::machine(deployed, &config).await?
+                Place::machine(deployed, &config, wanted).await?
             }
         };
         let served = tokio::select! {

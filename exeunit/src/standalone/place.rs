@@ -9,6 +9,7 @@ use crate::{
     program::NotEntered,
     runtime::{Deployed, MachineRuntimeConfig, Room, boot_machine, protocol::RunProcess},
     sandbox::{Command, Monitor, Process, RunError, Sandbox, SandboxError},
+    script::Deployment,
     transfer::Volumes,
     vm::Machine,
 };
@@ -55,9 +56,9 @@ impl Place {
     pub(super) async fn machine(
         deployed: Deployed,
         config: &MachineRuntimeConfig,
+        wanted: &Deployment,
     ) -> Result<Self, PlaceError> {
-        let hostname = config.hostname.clone();
-        let machine = boot_machine(config, &deployed, hostname).await;
+        let machine = boot_machine(config, &deployed, wanted).await;
         let most_bytes = config.storage_bytes.unwrap_or(config.memory_bytes);
         let machine = machine.map_err(PlaceError::Machine)?;
         let kind = Kind::Machine(Arc::new(machine), most_bytes);

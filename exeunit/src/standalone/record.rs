@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     image::Image,
     runtime::Deployed,
+    script::Deployment,
     transfer::{Volume, Volumes},
 };
 
@@ -22,7 +23,8 @@ pub(super) struct Record {
     configuration: gvmi::Configuration,
     /// The folders of volumes, and their paths in the image.
     volumes: Vec<(PathBuf, String)>,
-    pub(super) hostname: Option<String>,
+    /// Its host name and volumes.
+    pub(super) wanted: Deployment,
 }
 
 /// Why there is no record.
@@ -35,7 +37,7 @@ pub(super) enum RecordError {
 }
 
 impl Record {
-    pub(super) fn new(deployed: &Deployed, hostname: Option<String>) -> Self {
+    pub(super) fn new(deployed: &Deployed, wanted: Deployment) -> Self {
         let volumes = deployed.volumes.0.iter();
         Self {
             image: deployed.image.tree.clone(),
@@ -43,7 +45,7 @@ impl Record {
             volumes: volumes
                 .map(|volume| (volume.folder.clone(), volume.path.clone()))
                 .collect(),
-            hostname,
+            wanted,
         }
     }
 

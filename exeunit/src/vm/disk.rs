@@ -7,6 +7,8 @@ use std::{
     process::Stdio,
 };
 
+use rustix::fs::{FallocateFlags, fallocate};
+
 use super::parts::find_program;
 use crate::sandbox::adopt;
 
@@ -23,10 +25,11 @@ pub(crate) enum DiskError {
     Make { path: PathBuf, words: String },
 }
 
-/// Creates a disk with an empty file system; it takes as much of the host's as was written to it.
-pub(crate) async fn create(path: &Path, bytes: u64) -> Result<(), DiskError> {
+/// Creates a disk with an empty file system; it takes as much of the host's as was written to it, and `preallocated` bytes
+/// at once.
+pub(crate) async fn create(path: &Path, bytes: u64, preallocated: u64) -> Result<(), DiskError> {
     let program = find_program(MAKE).ok_or(DiskError::NoProgram)?;
-    let at = |source| DiskError::Create {
+    let at = |source: io::Error| DiskError::Create {
         path: path.to_owned(),
         source,
     };
@@ -44,12 +47,17 @@ pub(crate) async fn create(path: &Path, bytes: u64) -> Result<(), DiskError> {
         .output()
         .await
         .map_err(at)?;
-    if output.status.success() {
-        return adopt(path).map_err(at);
+    if !output.status.success() {
+        let _ = fs::remove_file(path);
+        return Err(DiskError::Make {
+            path: path.to_owned(),
+            words: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        });
     }
-    let _ = fs::remove_file(path);
-    Err(DiskError::Make {
-        path: path.to_owned(),
-        words: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-    })
+    let file = File::options().write(true).open(path).map_err(at)?;
+    if preallocated > 0 {
+        let allocated = fallocate(&file, FallocateFlags::empty(), 0, preallocated.min(bytes));
+        allocated.map_err(|error| at(error.into()))?;
+    }
+    adopt(path).map_err(at)
 }

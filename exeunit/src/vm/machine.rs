@@ -5,9 +5,11 @@
 //! finds the files that it needs open.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs::{self, File},
     io,
+    net::IpAddr,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::Stdio,
@@ -28,7 +30,7 @@ use crate::{
     Program,
     sandbox::{
         self, Command, Connection, Counters, Monitor, Order, Process, RunError, SandboxGone, Task,
-        wire::{self, Boot, Report, Request, ToAgent},
+        wire::{self, Boot, BootVolume, Report, Request, ToAgent},
     },
     tied::{Access, Call, Tied},
 };
@@ -57,14 +59,41 @@ pub struct MachineConfig {
     pub memory_mib: u64,
     /// Its processors.
     pub processors: u64,
-    /// Absolute paths of folders that are empty at first.
-    pub volumes: Vec<String>,
+    /// Folders that are empty at first, in the order of their paths.
+    pub volumes: Vec<MachineVolume>,
+    /// Names that are found in it, with their addresses.
+    pub hosts: BTreeMap<String, IpAddr>,
     /// Its host name; at most 64 bytes.
     pub hostname: String,
     /// Where its console is written to.
     pub console: PathBuf,
     /// How long it may take to start.
     pub patience: Duration,
+}
+
+/// A folder of a virtual machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineVolume {
+    /// Its absolute path.
+    pub path: String,
+    /// What it is in.
+    pub medium: Medium,
+}
+
+/// What a volume of a virtual machine is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// The scratch space, which it shares with all that is written.
+    Scratch,
+    /// So many bytes of memory.
+    Memory(u64),
+    /// A disk of its own.
+    Disk {
+        /// The file with its ext4.
+        file: PathBuf,
+        /// How it is mounted: `errors=remount-ro`, say.
+        options: String,
+    },
 }
 
 /// Why a virtual machine did not start.
@@ -209,13 +238,17 @@ fn create(path: &PathBuf) -> Result<File, MachineError> {
 
 /// Tells the machine what to build, and waits until its agent is there.
 async fn greet(connection: &mut Connection, config: &MachineConfig) -> Result<(), MachineError> {
+    let hosts = config.hosts.iter();
     let boot = Boot {
         has_image: config.image.is_some(),
         has_disk: config.scratch.is_some(),
         // Half of the memory is for programs.
         scratch_bytes: (config.memory_mib << 20) / 2,
-        volumes: config.volumes.clone(),
+        volumes: volumes(config),
         hostname: config.hostname.clone(),
+        hosts: hosts
+            .map(|(name, address)| (name.clone(), address.to_string()))
+            .collect(),
     };
     let request = Some(Request::Boot(boot));
     let sent = connection.send(ToAgent { request }).await;
@@ -235,6 +268,33 @@ async fn greet(connection: &mut Connection, config: &MachineConfig) -> Result<()
             words: last_words(config),
         }),
     }
+}
+
+/// The volumes as the machine is told of them. Their disks come after the image and the scratch space.
+fn volumes(config: &MachineConfig) -> Vec<BootVolume> {
+    let others = u32::from(config.image.is_some()) + u32::from(config.scratch.is_some());
+    let mut disks = others..;
+    let volume = |volume: &MachineVolume| {
+        let path = volume.path.clone();
+        match &volume.medium {
+            Medium::Scratch => BootVolume {
+                path,
+                ..BootVolume::default()
+            },
+            Medium::Memory(bytes) => BootVolume {
+                path,
+                memory_bytes: Some(*bytes),
+                ..BootVolume::default()
+            },
+            Medium::Disk { options, .. } => BootVolume {
+                path,
+                disk: disks.next(),
+                options: options.clone(),
+                memory_bytes: None,
+            },
+        }
+    };
+    config.volumes.iter().map(volume).collect()
 }
 
 /// The end of the console, to follow a message.
@@ -275,14 +335,17 @@ fn qemu(config: &MachineConfig) -> Call {
     if let Some(image) = &config.image {
         add_disk(&mut files, &mut line, image, &[Access::Read]);
     }
-    if let Some(scratch) = &config.scratch {
+    let of_volumes = config
+        .volumes
+        .iter()
+        .filter_map(|volume| match &volume.medium {
+            Medium::Disk { file, .. } => Some(file),
+            Medium::Scratch | Medium::Memory(_) => None,
+        });
+    for disk in config.scratch.iter().chain(of_volumes) {
         // QEMU wants to look before it writes.
-        add_disk(
-            &mut files,
-            &mut line,
-            scratch,
-            &[Access::Read, Access::ReadWrite],
-        );
+        let accesses = [Access::Read, Access::ReadWrite];
+        add_disk(&mut files, &mut line, disk, &accesses);
     }
     // The check of the timer fails on a busy host, which emulates it late.
     line.extend(

@@ -12,13 +12,13 @@ mod initramfs;
 mod machine;
 mod parts;
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use self::accelerator::{Verdict, objection};
-pub(crate) use self::disk::create as create_disk;
+pub(crate) use self::disk::{DiskError, create as create_disk};
 pub use self::{
     accelerator::Accelerator,
-    machine::{Machine, MachineConfig, MachineError},
+    machine::{Machine, MachineConfig, MachineError, MachineVolume, Medium},
     parts::{Parts, PartsError, folder, install},
 };
 use crate::Program;
@@ -94,6 +94,7 @@ pub async fn test(
         memory_mib: TEST_MEMORY,
         processors: 1,
         volumes: Vec::new(),
+        hosts: BTreeMap::new(),
         hostname: "test".to_owned(),
         console: console.clone(),
         patience,

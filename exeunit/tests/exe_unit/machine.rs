@@ -152,6 +152,96 @@ async fn a_script_runs_behind_a_kernel_of_its_own() {
     );
 }
 
+#[tokio::test]
+async fn volumes_have_their_sizes_and_names_their_addresses() {
+    let Some(folder) = parts() else { return };
+    let (mut unit, files, _cache) = unit(&["-b", "vm", "--vm-folder", &folder]);
+    let given = files.publish("given", b"from outside".to_vec());
+    let volumes = json!({
+        "/data": {"storage": {"size": "32MiB", "preallocate": "24MiB", "errors": "remount-ro"}},
+        "/data/below": {"storage": {"size": "16MiB"}},
+        "/ram": {"ram": {"size": "4MiB"}},
+        "/host": {"host": {}},
+    });
+    let results = run(
+        &unit,
+        json!([
+            {"deploy": {"volumes": volumes, "hosts": {"db": "10.0.0.7"}}},
+            {"start": {}},
+            {"transfer": {"from": given, "to": "container:/data/given"}},
+            {"transfer": {"from": "container:/data/given", "to": "container:/ram/copy"}},
+            sh("cat /ram/copy /data/given; echo; ls /data /ram /host; cat /proc/self/mounts"),
+            sh("cat /etc/hosts"),
+            sh("head -c 1000000 /dev/zero > /data/fits || echo full"),
+            sh("head -c 30000000 /dev/zero > /data/below/fits-not || echo full"),
+            sh("head -c 5000000 /dev/zero > /ram/fits-not || echo full"),
+            {"transfer": {"from": "container:/ram/copy", "to": Files::url("back")}},
+        ]),
+    )
+    .await;
+    let texts = texts(&results);
+    let [.., (_, seen), (_, hosts), fits, below, ram, (back, _)] = &texts[..] else {
+        panic!("{texts:?}");
+    };
+    assert_eq!(texts.len(), 10, "{texts:?}");
+    let begin = "from outsidefrom outside\n/data:\nbelow\ngiven\n\n/host:\n\n/ram:\ncopy\n";
+    assert!(seen.starts_with(begin), "{seen}");
+    let mount = |point: &str| {
+        let mut lines = seen.lines();
+        let line = lines.find(|line| line.split(' ').nth(1) == Some(point));
+        line.unwrap_or_else(|| panic!("no {point} in {seen}"))
+    };
+    for (point, options) in [
+        ("/data", "ext4 rw,nosuid,nodev,relatime,errors=remount-ro"),
+        ("/data/below", "ext4 rw,nosuid,nodev"),
+        ("/ram", "tmpfs rw,nosuid,nodev,relatime,size=4096k"),
+        ("/host", "ext4 rw,nosuid,nodev"),
+    ] {
+        assert!(mount(point).contains(options), "{}", mount(point));
+    }
+    assert_eq!(
+        *hosts,
+        "10.0.0.7\tdb\n127.0.0.1\tlocalhost\n127.0.0.1\tactivity\n"
+    );
+    assert_eq!([fits.1, below.1, ram.1], ["", "full\n", "full\n"]);
+    assert_eq!(
+        (*back, files.taken("back")),
+        ("Ok", Some(b"from outside".to_vec()))
+    );
+    // The disks are on this machine, and as large as what was written, or taken at once.
+    use std::os::unix::fs::MetadataExt;
+    let disks = fs::read_dir(unit.work()).expect("a folder").flatten();
+    let disks = disks.filter(|entry| entry.file_name().to_string_lossy().ends_with(".img"));
+    let sizes = disks.map(|disk| disk.metadata().expect("a file").blocks() * 512);
+    assert_eq!(sizes.filter(|size| *size >= 24 << 20).count(), 1);
+    assert_eq!(run(&unit, json!([{"terminate": {}}])).await[0].0, "Ok");
+    let left = fs::read_dir(unit.work()).expect("a folder").flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+    assert_eq!(left, ["logs"]);
+
+    // What there is no room for is refused, and so are networks.
+    let network = json!({"id": "n", "ip": "10.0.0.0", "nodeIp": "10.0.0.2", "nodes": {}});
+    for (deploy, reason) in [
+        (
+            json!({"volumes": {"/ram": {"ram": {"size": "1GiB"}}}}),
+            "of memory are agreed on",
+        ),
+        (
+            json!({"volumes": {"/data": {"storage": {"size": "2GiB"}}}}),
+            "of storage are agreed on",
+        ),
+        (
+            json!({"net": [network]}),
+            "virtual machines cannot be part of networks, and n is to be joined",
+        ),
+    ] {
+        let results = run(&unit, json!([{"deploy": deploy}])).await;
+        assert!(results[0].0.contains(reason), "{results:?}");
+    }
+    kill_process(pid(&unit), Signal::TERM).expect("it lives");
+    assert_eq!(exit_code(&mut unit).await, Some(0));
+}
+
 /// The warden, and QEMU.
 fn watch(unit: &Unit) -> Vec<Watched> {
     let processes = descendants(pid(unit));
