@@ -60,6 +60,12 @@ pub(crate) enum ImageError {
         path: PathBuf,
         source: io::Error,
     },
+    #[error("what is in the image is too much: {found} {what}, where {limit} are the most")]
+    TooMuch {
+        what: &'static str,
+        found: u64,
+        limit: u64,
+    },
     #[error(transparent)]
     Open(#[from] gvmi::OpenError),
     #[error(transparent)]
@@ -212,6 +218,24 @@ impl Slot {
     }
 }
 
+/// How many times as large as an image's file what is in it may be. Programs are compressed to a third, text to a tenth.
+const RATIO: u64 = 100;
+/// Bytes that may be in an image however small its file is.
+const FREE: u64 = 1 << 30;
+/// The most files, folders and links that may be in an image.
+const ENTRIES: u64 = 1_000_000;
+
+/// Refuses what would fill the disk with next to nothing: all images of a machine share a folder.
+fn check_size(length: u64, bytes: u64, entries: u64) -> Result<(), ImageError> {
+    let most_bytes = length.saturating_mul(RATIO).max(FREE);
+    for (what, found, limit) in [("bytes", bytes, most_bytes), ("files", entries, ENTRIES)] {
+        if found > limit {
+            return Err(ImageError::TooMuch { what, found, limit });
+        }
+    }
+    Ok(())
+}
+
 const TREE: &str = "tree";
 const CONFIGURATION: &str = "configuration.json";
 const IMAGE: &str = "image.gvmi";
@@ -259,8 +283,11 @@ impl Claim {
     fn unpack(self, file: &Path) -> Result<Image, ImageError> {
         let Slot { partial, whole, .. } = &self.slot;
         let image = gvmi::Image::open(file)?;
+        let files = image.tree()?;
+        let length = fs::metadata(file).map_err(at("read", file))?.len();
+        check_size(length, files.size(), files.entries().count() as u64)?;
         let tree = partial.join(TREE);
-        image.tree()?.unpack(&tree)?;
+        files.unpack(&tree)?;
         adopt(&tree).map_err(at("adopt", &tree))?;
         let path = partial.join(CONFIGURATION);
         let configuration = serde_json::to_vec(image.configuration());
@@ -303,5 +330,32 @@ async fn blocking<T: Send + 'static>(
     match spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_may_be_large_and_no_bomb() {
+        const GIB: u64 = 1 << 30;
+        for (length, bytes, entries, refusal) in [
+            (100, GIB, 3, None),
+            (GIB, 100 * GIB, ENTRIES, None),
+            (100, GIB + 1, 3, Some("1073741825 bytes, where 1073741824")),
+            (GIB, 100 * GIB + 1, 3, Some("bytes, where 107374182400")),
+            (GIB, 5, ENTRIES + 1, Some("1000001 files, where 1000000")),
+            (u64::MAX, u64::MAX, 5, None),
+        ] {
+            let refused = check_size(length, bytes, entries).err();
+            let refused = refused.map(|error| error.to_string());
+            let as_expected = match (&refused, refusal) {
+                (None, None) => true,
+                (Some(refused), Some(reason)) => refused.contains(reason),
+                _ => false,
+            };
+            assert!(as_expected, "{bytes} in {length}: {refused:?}");
+        }
     }
 }
