@@ -107,6 +107,8 @@ fn with_ours(template: Value) -> Value {
             "golem.usage.storage_gib",
         ],
         "golem.activity.caps.transfer.protocol": ["http", "https", "gftp"],
+        "golem.activity.caps.transfer.report-progress": true,
+        "golem.activity.caps.deploy.report-progress": true,
     });
     if let Value::Object(ours) = ours {
         properties.extend(ours);
@@ -126,6 +128,13 @@ mod tests {
         assert_eq!(template["properties"]["golem.inf.cpu.vendor"], "x");
         let vector = &template["properties"]["golem.com.usage.vector"];
         assert_eq!(vector[0], "golem.usage.duration_sec");
+        let caps = "golem.activity.caps";
+        for what in ["transfer", "deploy"] {
+            assert_eq!(
+                template["properties"][format!("{caps}.{what}.report-progress")],
+                true
+            );
+        }
     }
 
     #[test]

@@ -57,6 +57,8 @@ fn properties(
         "golem.activity.caps.transfer.protocol",
         json!(["gftp", "http", "https"]),
     );
+    offer.set("golem.activity.caps.transfer.report-progress", true);
+    offer.set("golem.activity.caps.deploy.report-progress", true);
     offer.set(ACCEPT_TIMEOUT, rules.accept_timeout.num_seconds());
     for platform in platforms {
         offer.set(platform.address_property(), id.to_string());
