@@ -1,22 +1,4 @@
-//! Large volumes through an exe-unit: output that is streamed, and files that are fetched.
-//!
-//! `cargo bench -p exeunit --bench volume` prints a table; `VOLUME_MIB` is the volume, 1024 by default. What is
-//! fetched is compared with curl, where that is installed.
-
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "the fixtures of the tests have more than is needed here"
-)]
-
-#[path = "../tests/exe_unit/fixture.rs"]
-mod fixture;
-#[path = "../tests/exe_unit/node.rs"]
-mod node;
-#[path = "../tests/programs/mod.rs"]
-mod programs;
-#[path = "../tests/exe_unit/web.rs"]
-mod web;
+//! Large volumes through an exe-unit: output that is streamed, and files that are fetched, beside curl.
 
 use std::{
     io::{Read, Write},
@@ -29,60 +11,73 @@ use exeunit::{event::RuntimeEventKind, gsb::message::StreamExecBatchResults};
 use serde_json::json;
 use ya_client_model::activity::CommandOutput;
 
-use crate::fixture::{Unit, messages};
+use crate::{
+    fixture::{Unit, messages},
+    table::{Row, median, not_measured},
+};
 
-/// How often each is measured; the best is shown.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
+/// Room for what is fetched.
+const STORAGE_GIB: u32 = 4;
+const MIB: f64 = (1 << 20) as f64;
 
+/// What was moved once.
 struct Measured {
     seconds: f64,
     /// The most memory that the exe-unit has had resident, in bytes.
-    resident: Option<u64>,
+    resident: u64,
 }
 
-#[tokio::main]
-async fn main() {
+pub(crate) async fn measure() {
     let mebibytes: u32 = std::env::var("VOLUME_MIB")
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(1024);
     let bytes = u64::from(mebibytes) << 20;
-    println!("{mebibytes} MiB, best of {ROUNDS}");
-    println!("| what | s | MiB/s | peak memory of the exe-unit, MiB |");
-    println!("|---|---|---|---|");
-    let mut streamed = Vec::new();
-    let (mut fetched, mut curled) = (Vec::new(), Vec::new());
+    let (mut streamed, mut fetched, mut curled) = (Vec::new(), Vec::new(), Vec::new());
     let url = serve(bytes);
     for _ in 0..ROUNDS {
         streamed.push(stream(bytes).await);
         fetched.push(fetch(&url, bytes).await);
         curled.extend(curl(&url));
     }
-    show("stdout as a stream of events", mebibytes, &streamed);
-    let ours = show("fetched from a web server", mebibytes, &fetched);
+    let size = f64::from(mebibytes);
+    let rate = |seconds: f64| format!("{:.0} MiB/s", size / seconds);
+    let seconds = |rounds: &[Measured]| median(rounds.iter().map(|round| round.seconds).collect());
+    let what = format!("{mebibytes} MiB of standard output, streamed as events");
+    Row::new(&what, rate(seconds(&streamed))).print();
+    show_memory(&what, &streamed);
+    let what = format!("{mebibytes} MiB fetched from a web server");
+    let ours = seconds(&fetched);
     match curled.is_empty() {
-        true => println!("curl is not installed: nothing to compare with"),
+        true => {
+            Row::new(&what, rate(ours)).print();
+            not_measured("the same with curl", "it is not installed");
+        }
         false => {
-            let theirs = show("the same with curl", mebibytes, &curled);
-            println!("rate compared with curl's: {:.0} %", theirs / ours * 100.0);
+            let theirs = median(curled);
+            Row::new(&what, rate(ours))
+                .beside(format!("curl: {}", rate(theirs)), theirs / ours)
+                .goal("ratio ≥ 0.7")
+                .print();
         }
     }
+    show_memory(&what, &fetched);
 }
 
-fn show(name: &str, mebibytes: u32, rounds: &[Measured]) -> f64 {
-    let seconds = rounds.iter().map(|round| round.seconds);
-    let best = seconds.fold(f64::MAX, f64::min);
-    let rate = f64::from(mebibytes) / best;
-    let resident = rounds.iter().filter_map(|round| round.resident).max();
-    let resident = resident.map_or("–".to_owned(), |bytes| {
-        format!("{:.1}", bytes as f64 / f64::from(1 << 20))
-    });
-    println!("| {name} | {best:.2} | {rate:.0} | {resident} |");
-    best
+fn show_memory(what: &str, rounds: &[Measured]) {
+    let most = rounds.iter().map(|round| round.resident).max();
+    let most = most.unwrap_or_default() as f64 / MIB;
+    Row::new(
+        format!("{what}: most memory of the exe-unit"),
+        format!("{most:.1} MiB"),
+    )
+    .goal("< 32 MiB")
+    .print();
 }
 
 async fn stream(bytes: u64) -> Measured {
-    let (unit, _files) = Unit::ready().await;
+    let (unit, _files) = Unit::ready_within(STORAGE_GIB).await;
     let began = Instant::now();
     let batch_id = unit
         .exec(json!([{"run": {
@@ -94,6 +89,7 @@ async fn stream(bytes: u64) -> Measured {
     let stream = StreamExecBatchResults {
         activity_id: "activity".to_owned(),
         batch_id,
+        window: None,
     };
     let mut seen = 0;
     let count = |event: exeunit::event::RuntimeEvent| {
@@ -105,12 +101,12 @@ async fn stream(bytes: u64) -> Measured {
     assert_eq!(seen, bytes, "nothing is lost");
     Measured {
         seconds: began.elapsed().as_secs_f64(),
-        resident: Some(unit.peak_memory()),
+        resident: unit.peak_memory(),
     }
 }
 
 async fn fetch(url: &str, bytes: u64) -> Measured {
-    let (unit, _files) = Unit::ready().await;
+    let (unit, _files) = Unit::ready_within(STORAGE_GIB).await;
     let began = Instant::now();
     let script = json!([{"transfer": {"from": url, "to": "/golem/in/large"}}]);
     let batch_id = unit.exec(script).await;
@@ -121,11 +117,12 @@ async fn fetch(url: &str, bytes: u64) -> Measured {
     assert_eq!(file.expect("a file").len(), bytes);
     Measured {
         seconds,
-        resident: Some(unit.peak_memory()),
+        resident: unit.peak_memory(),
     }
 }
 
-fn curl(url: &str) -> Option<Measured> {
+/// How long curl takes; none where it is not.
+fn curl(url: &str) -> Option<f64> {
     let folder = tempfile::tempdir().expect("a folder");
     let began = Instant::now();
     let status = Command::new("curl")
@@ -134,10 +131,7 @@ fn curl(url: &str) -> Option<Measured> {
         .arg(url)
         .status();
     let seconds = began.elapsed().as_secs_f64();
-    status.ok()?.success().then_some(Measured {
-        seconds,
-        resident: None,
-    })
+    status.ok()?.success().then_some(seconds)
 }
 
 /// A web server on loopback that gives so many bytes to whoever asks.
