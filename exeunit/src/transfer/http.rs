@@ -2,7 +2,7 @@
 
 mod client;
 
-use std::{sync::OnceLock, time::Duration};
+use std::{error::Error, io, iter::successors, sync::OnceLock, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -41,6 +41,8 @@ pub(crate) enum HttpError {
     Location,
     #[error("it sends on more than {REDIRECTS} times")]
     Redirects,
+    #[error("its certificate is not to be trusted")]
+    Untrusted(#[source] rustls::Error),
     #[error("it cannot be asked")]
     Request(#[source] hyper_util::client::legacy::Error),
     #[error("its answer breaks off")]
@@ -150,7 +152,11 @@ impl Web {
         }
         let request = request.body(body)?;
         let client = self.client.get_or_init(client::client);
-        client.request(request).await.map_err(HttpError::Request)
+        let answered = client.request(request).await;
+        answered.map_err(|error| match bad_certificate(&error) {
+            Some(bad) => HttpError::Untrusted(bad),
+            None => HttpError::Request(error),
+        })
     }
 }
 
@@ -295,6 +301,22 @@ fn successful(response: Response<Incoming>) -> Result<Response<Incoming>, HttpEr
     match response.status() {
         status if status.is_success() => Ok(response),
         status => Err(HttpError::Status(status)),
+    }
+}
+
+/// What is wrong with the certificate of a server, if that is why it was not asked.
+fn bad_certificate(error: &(dyn Error + 'static)) -> Option<rustls::Error> {
+    let mut causes = successors(Some(error), |&error| error.source()).filter_map(of_tls);
+    causes
+        .find(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
+        .cloned()
+}
+
+/// An error of TLS, also where those of I/O are wrapped around it, which do not name it as their source.
+fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => of_tls(error.get_ref()?),
+        None => error.downcast_ref(),
     }
 }
 

@@ -12,6 +12,7 @@ mod processes;
 #[path = "../programs/mod.rs"]
 mod programs;
 mod scripts;
+mod tls;
 mod transfers;
 mod volumes;
 mod web;

@@ -6,13 +6,17 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{
+        AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt,
+        BufReader,
+    },
     net::{TcpListener, TcpStream},
 };
 
 /// A web server on loopback. What is not there is 404; `/forbidden` takes nothing, `/moved/x` sends on to `/x`,
 /// `/busy…` says at first that it is, `/cut…` breaks off in the middle at first, and `/whole…` too, which knows no ranges.
 pub(crate) struct Web {
+    scheme: &'static str,
     port: u16,
     shelf: Arc<Mutex<Shelf>>,
 }
@@ -28,20 +32,38 @@ struct Shelf {
 
 impl Web {
     pub(crate) async fn open() -> Self {
+        Self::listen("http", async move |stream| Some(stream)).await
+    }
+
+    /// One whose connections become what `wrap` makes of them, if that succeeds.
+    pub(crate) async fn listen<S, F>(
+        scheme: &'static str,
+        wrap: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Option<S>> + Send,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let shelf = Arc::new(Mutex::new(Shelf::default()));
         let shared = shelf.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, shared.clone()));
+                if let Some(stream) = wrap(stream).await {
+                    tokio::spawn(serve(stream, shared.clone()));
+                }
             }
         });
-        Self { port, shelf }
+        Self {
+            scheme,
+            port,
+            shelf,
+        }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("{}://127.0.0.1:{}{path}", self.scheme, self.port)
     }
 
     pub(crate) fn publish(&self, path: &str, content: &[u8]) -> String {
@@ -86,7 +108,7 @@ impl Answer {
     }
 }
 
-async fn serve(stream: TcpStream, shelf: Arc<Mutex<Shelf>>) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shelf: Arc<Mutex<Shelf>>) {
     let mut stream = BufReader::new(stream);
     let head = read_head(&mut stream).await;
     let mut words = head.split_whitespace();
@@ -126,6 +148,7 @@ async fn serve(stream: TcpStream, shelf: Arc<Mutex<Shelf>>) {
     let _ = stream
         .write_all(&[head.as_bytes(), &answer.body[..answer.sent]].concat())
         .await;
+    let _ = stream.shutdown().await;
 }
 
 fn give(files: &BTreeMap<String, Vec<u8>>, head: &str, path: &str, asked: usize) -> Answer {
@@ -162,7 +185,7 @@ fn give(files: &BTreeMap<String, Vec<u8>>, head: &str, path: &str, asked: usize)
     answer
 }
 
-async fn read_head(stream: &mut BufReader<TcpStream>) -> String {
+async fn read_head(stream: &mut (impl AsyncBufRead + Unpin)) -> String {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         let length = stream.read_line(&mut head).await.expect("a line");
@@ -171,7 +194,7 @@ async fn read_head(stream: &mut BufReader<TcpStream>) -> String {
     head
 }
 
-async fn read_chunked(stream: &mut BufReader<TcpStream>) -> Vec<u8> {
+async fn read_chunked(stream: &mut (impl AsyncBufRead + Unpin)) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
         let mut size = String::new();
