@@ -3,12 +3,14 @@
 use std::{
     fs,
     future::Future,
+    io::Cursor,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use backhand::{FilesystemReader, FilesystemWriter, NodeHeader};
 use exeunit::{
     Program,
     gsb::message::{Exec, GetExecBatchResults, GetRunningCommand},
@@ -38,7 +40,7 @@ pub(crate) struct Activity {
     pub(crate) child: Child,
     pub(crate) folder: TempDir,
     batches: u32,
-    _image: Arc<Image>,
+    image: Arc<Image>,
 }
 
 /// An image with the attacker in it, and where exe-units keep it unpacked.
@@ -51,6 +53,11 @@ struct Image {
 /// Where the attacker is: on this machine, and at the same path in the image.
 pub(crate) fn attacker() -> PathBuf {
     std::env::current_exe().expect("this test is a program")
+}
+
+/// The content of the image of most tests.
+pub(crate) fn image_content() -> Vec<u8> {
+    image().content.clone()
 }
 
 /// The same for all tests of this process, until it is [forgotten](forget_image).
@@ -79,11 +86,43 @@ fn build_image() -> Image {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("image.gvmi");
     gvmi::pack(tree.path(), &configuration, &file).expect("an image");
+    let content = with_devices(&fs::read(&file).expect("an image"));
+    fs::write(&file, &content).expect("an image");
     Image {
         hash: gvmi::Hash::of_file(&file).expect("a hash").to_string(),
-        content: fs::read(&file).expect("an image"),
+        content,
         folder,
     }
+}
+
+/// An image with devices in it, which whoever packs images with other programs can put there.
+fn with_devices(image: &[u8]) -> Vec<u8> {
+    let squashfs = Cursor::new(image.to_owned());
+    let reader = FilesystemReader::from_reader(squashfs).expect("an image");
+    let mut writer = FilesystemWriter::from_fs_reader(&reader).expect("an image");
+    let anyone = NodeHeader {
+        permissions: 0o666,
+        ..NodeHeader::default()
+    };
+    // The machine's memory, and its first disk.
+    let [memory, disk] = attack::DEVICES;
+    writer
+        .push_char_device(0x0101, memory, anyone)
+        .expect("a device");
+    writer
+        .push_block_device(0xfe00, disk, anyone)
+        .expect("a device");
+    let mut written = Cursor::new(Vec::new());
+    writer.write(&mut written).expect("an image");
+    let (length, _) = trailer(image);
+    [written.get_ref(), &image[image.len() - length..]].concat()
+}
+
+/// How long the trailer of an image is, and the JSON in it.
+pub(crate) fn trailer(image: &[u8]) -> (usize, usize) {
+    let digits = std::str::from_utf8(&image[image.len() - 8..]).expect("digits");
+    let json: usize = digits.parse().expect("a length");
+    (4 + json + 8, json)
 }
 
 /// Runs a test to its end.
@@ -98,7 +137,23 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
 impl Activity {
     /// An exe-unit that has not been told anything yet.
     pub(crate) fn start() -> Self {
-        let (image, files) = (image(), Files::default());
+        Self::of(image())
+    }
+
+    /// One whose image is a file with this content, whatever that is. Nobody has it yet.
+    pub(crate) fn of_image(content: Vec<u8>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("image.gvmi");
+        fs::write(&file, &content).expect("an image");
+        Self::of(Arc::new(Image {
+            hash: gvmi::Hash::of_file(&file).expect("a hash").to_string(),
+            content,
+            folder,
+        }))
+    }
+
+    fn of(image: Arc<Image>) -> Self {
+        let files = Files::default();
         let url = files.publish("image", image.content.clone());
         let folder = tempfile::tempdir().expect("a folder");
         let node = Node::open(&folder.path().join("bus"), files, false);
@@ -122,7 +177,7 @@ impl Activity {
             child,
             folder,
             batches: 0,
-            _image: image,
+            image,
         }
     }
 
@@ -218,6 +273,11 @@ impl Activity {
         let reason = reason.expect("the activity ends");
         self.child.wait().await.expect("the exe-unit ends");
         reason
+    }
+
+    /// Where exe-units keep its image unpacked.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.image.folder.path().join("cache")
     }
 
     /// Where its volumes and logs are.

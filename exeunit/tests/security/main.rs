@@ -14,6 +14,7 @@ mod attack;
 mod attempts;
 mod hogs;
 mod killed;
+mod malformed;
 #[expect(dead_code, reason = "these tests need no files of a requestor's")]
 #[path = "../exe_unit/node.rs"]
 mod node;
@@ -34,6 +35,7 @@ fn main() {
         .into_iter()
         .chain(hogs::trials())
         .chain(killed::trials())
+        .chain(malformed::trials())
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     activity::forget_image();

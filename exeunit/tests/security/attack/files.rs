@@ -9,7 +9,9 @@ use std::{
 
 use libc::*;
 
-use super::{Attempt, Outcome, Target, VOLUME, address, attempt, call, harm, nothing, write};
+use super::{
+    Attempt, DEVICES, Outcome, Target, VOLUME, address, attempt, call, harm, nothing, write,
+};
 
 pub(super) const ATTEMPTS: &[Attempt] = &[
     attempt("mount a tmpfs", |_| mount(c"tmpfs")),
@@ -110,6 +112,12 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         fs::read(link).map(drop)
     }),
     attempt("open a file of the host by its handle", open_by_handle),
+    attempt("open a character device of its image", |_| {
+        fs::File::open(DEVICES[0]).map(drop)
+    }),
+    attempt("open a block device of its image", |_| {
+        fs::File::open(DEVICES[1]).map(drop)
+    }),
     attempt("make a character device", |_| make_device(S_IFCHR, 1, 1)),
     attempt("make a block device", |_| make_device(S_IFBLK, 254, 0)),
     attempt("make a device in /dev", |_| {

@@ -17,6 +17,8 @@ pub(crate) const ARGUMENT: &str = "attack";
 pub(crate) const REFUSED: &str = "refused: ";
 /// An attempt that succeeds.
 pub(crate) const HARMLESS: &str = "harmless";
+/// The devices that the image has: one of characters, and one of blocks.
+pub(crate) const DEVICES: [&str; 2] = ["/image-memory", "/image-disk"];
 /// Where the image has a volume.
 pub(crate) const VOLUME: &str = "/volume";
 
