@@ -1,40 +1,62 @@
 //! The descendants of a process, from the sandbox's own /proc.
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    thread::sleep,
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How often it is looked for processes that were born meanwhile.
-const LOOKS: usize = 64;
+const LOOKS: usize = 100;
+/// How long it takes at least until one that was told to stop has.
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// Kills a process and all that descend from it, also those that have left its process group.
 ///
 /// A daemon, whose parent has ended, descends from process 1, and lives on.
 pub(super) fn kill(root: Pid) {
-    // Who is stopped starts no other: once nobody is new, nobody can escape.
-    let mut stopped = Vec::new();
+    // Who is stopped starts no other: once nobody is new and nobody moves, nobody can escape.
+    let mut told = Vec::new();
     for _ in 0..LOOKS {
-        let new: Vec<Pid> = family(root)
-            .into_iter()
-            .filter(|pid| !stopped.contains(pid))
+        let family = family(root);
+        let new: Vec<Pid> = family
+            .iter()
+            .map(|member| member.pid)
+            .filter(|pid| !told.contains(pid))
             .collect();
         if new.is_empty() {
-            break;
+            if family.iter().all(|member| member.is_still) {
+                break;
+            }
+            // One that starts another at this moment stops after that.
+            sleep(PAUSE);
         }
         for pid in new {
             // Who has ended by now needs nothing.
             let _ = kill_process(pid, Signal::STOP);
-            stopped.push(pid);
+            told.push(pid);
         }
     }
-    for pid in stopped {
+    for pid in told {
         let _ = kill_process(pid, Signal::KILL);
     }
 }
 
+/// A process of a family.
+#[derive(Debug)]
+struct Member {
+    pid: Pid,
+    /// It was stopped, or has ended.
+    is_still: bool,
+}
+
 /// A process and all that descend from it at this moment.
-fn family(root: Pid) -> Vec<Pid> {
+fn family(root: Pid) -> Vec<Member> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    let mut moving = BTreeSet::new();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     for entry in entries {
         let id = entry
@@ -42,8 +64,11 @@ fn family(root: Pid) -> Vec<Pid> {
             .to_str()
             .and_then(|name| name.parse().ok());
         let stat = fs::read(entry.path().join("stat")).unwrap_or_default();
-        if let (Some(id), Some(parent)) = (id, parent(&String::from_utf8_lossy(&stat))) {
+        if let (Some(id), Some((state, parent))) = (id, parse(&String::from_utf8_lossy(&stat))) {
             children.entry(parent).or_default().push(id);
+            if !STILL.contains(&state) {
+                moving.insert(id);
+            }
         }
     }
     let mut family = vec![root.as_raw_nonzero().get()];
@@ -52,13 +77,25 @@ fn family(root: Pid) -> Vec<Pid> {
         family.extend(children.remove(&member).unwrap_or_default());
         seen += 1;
     }
-    family.into_iter().filter_map(Pid::from_raw).collect()
+    let member = |id| {
+        let is_still = !moving.contains(&id);
+        Some(Member {
+            pid: Pid::from_raw(id)?,
+            is_still,
+        })
+    };
+    family.into_iter().filter_map(member).collect()
 }
 
-/// The parent in a `/proc/<pid>/stat`: `7 (name) S 1 …`, where the name may have parentheses and spaces of its own.
-fn parent(stat: &str) -> Option<i32> {
+/// The states of processes that are stopped, or have ended.
+const STILL: [&str; 4] = ["T", "t", "Z", "X"];
+
+/// The state and the parent in a `/proc/<pid>/stat`: `7 (name) S 1 …`, where the name may have parentheses and spaces of
+/// its own.
+fn parse(stat: &str) -> Option<(&str, i32)> {
     let (_, fields) = stat.rsplit_once(") ")?;
-    fields.split_whitespace().nth(1)?.parse().ok()
+    let mut fields = fields.split_whitespace();
+    Some((fields.next()?, fields.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -74,9 +111,10 @@ mod tests {
     #[test]
     fn a_parent_is_read_whatever_the_name() {
         for name in ["sh", "a b", ") R 1 (", "S) 9 9"] {
-            assert_eq!(parent(&format!("7 ({name}) S 12 7 7 0 -1")), Some(12));
+            let stat = format!("7 ({name}) S 12 7 7 0 -1");
+            assert_eq!(parse(&stat), Some(("S", 12)));
         }
-        assert_eq!(parent(""), None);
+        assert_eq!(parse(""), None);
     }
 
     #[test]
