@@ -56,7 +56,7 @@ pub enum Command {
     Sign {},
 }
 
-/// What a `transfer` copies.
+/// What a `transfer` copies. What it does not say is written as null, as exe-units of others do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transfer {
     /// Where it is.
@@ -64,16 +64,12 @@ pub struct Transfer {
     /// Where it goes.
     pub to: String,
     /// The kind of archive that is packed or unpacked on the way; the place in the sandbox is a folder then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<ArchiveFormat>,
     /// How many folders below the one that is packed are packed too; all by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depth: Option<usize>,
     /// Which files of the archive or of the folder are copied; all by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fileset: Option<FileSet>,
     /// Whether subscribers hear how far it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<ProgressInterval>,
 }
 

@@ -62,7 +62,9 @@ fn unknown_fields_are_ignored() {
         ),
         (
             json!({"transfer": {"from": "/a", "to": "/b", "args": {"format": "tar"}}}),
-            json!({"transfer": {"from": "/a", "to": "/b"}}),
+            json!({"transfer": {
+                "from": "/a", "to": "/b", "format": null, "depth": null, "fileset": null, "progress": null,
+            }}),
         ),
         (
             json!({"terminate": {"now": true}}),

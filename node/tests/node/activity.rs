@@ -15,10 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
+    recorded::check,
     requestor::{PLATFORM, text},
     rest::odd_clock,
     scene::{Scene, Started},
-    shape::check,
 };
 
 /// The result of a command, in JSON.

@@ -15,9 +15,9 @@ use tokio_tungstenite::{
 
 use crate::{
     peer::Peer,
+    recorded::check,
     requestor::{Requestor, text},
     scene::Scene,
-    shape::check,
 };
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;

@@ -4,9 +4,9 @@ use node::{LocalNode, LocalNodeBuilder};
 use serde_json::{Value, json};
 
 use crate::{
+    recorded::check,
     requestor::{PLATFORM, Requestor, far, text},
     scene::Scene,
-    shape::check,
 };
 
 /// A node with a requestor, and a provider that is none of the node's own.
@@ -26,7 +26,7 @@ impl Market {
                 .app_key("runs", None)
         };
         let scene = Scene::start_with(two).await;
-        let bearer = |name| Requestor::with_key(&scene.node, key(&scene.node, name));
+        let bearer = |name| Requestor::at(scene.node.url(), key(&scene.node, name));
         Self {
             requestor: bearer("asks"),
             provider: bearer("runs"),

@@ -104,13 +104,13 @@ async fn each_app_key_is_somebody() {
     let scene = scene.await;
     let keys: Vec<_> = scene.node.app_keys().collect();
     assert_eq!(keys[0], ("one", "key-of-one"));
-    let me = async |key: &str| Requestor::with_key(&scene.node, key).get("/me").await.ok();
+    let me = async |key: &str| Requestor::at(scene.node.url(), key).get("/me").await.ok();
     let (one, two) = (me("key-of-one").await, me(keys[1].1).await);
     assert_eq!((&one["name"], &two["name"]), (&json!("one"), &json!("two")));
     assert_ne!(one["identity"], two["identity"]);
     let allocation = scene.requestor.allocate().await;
     let path = format!("/payment-api/v1/allocations/{allocation}");
-    let others = Requestor::with_key(&scene.node, keys[1].1).get(&path).await;
+    let others = Requestor::at(scene.node.url(), keys[1].1).get(&path).await;
     assert!(others.error(404).contains("not found"));
     let amended = json!({"totalAmount": "7", "timeout": "2100-01-01T00:00:00Z"});
     let amended = scene.requestor.put(&path, amended).await.ok();

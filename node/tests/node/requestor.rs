@@ -49,13 +49,13 @@ pub(crate) const PLATFORM: &str = "erc20-holesky-tglm";
 
 impl Requestor {
     pub(crate) fn of(node: &LocalNode) -> Self {
-        Self::with_key(node, node.app_key())
+        Self::at(node.url(), node.app_key())
     }
 
-    pub(crate) fn with_key(node: &LocalNode, app_key: &str) -> Self {
+    pub(crate) fn at(url: &str, app_key: &str) -> Self {
         Self {
             http: reqwest::Client::new(),
-            url: node.url().to_owned(),
+            url: url.to_owned(),
             app_key: app_key.to_owned(),
         }
     }
@@ -93,10 +93,6 @@ impl Requestor {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         Self::send(self.request(Method::POST, path).json(&body)).await
-    }
-
-    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
-        Self::send(self.request(Method::PUT, path).json(&body)).await
     }
 
     pub(crate) async fn post_nothing(&self, path: &str) -> Answer {
@@ -184,18 +180,6 @@ impl Requestor {
         assert_eq!(confirmed.status, 204, "{confirmed:?}");
         let approved = self.post_nothing(&format!("{path}/wait?timeout=20")).await;
         assert_eq!(approved.status, 204, "{approved:?}");
-        agreement
-    }
-
-    /// A demand, what comes of it, and the agreement.
-    pub(crate) async fn agree(&self) -> String {
-        let demand = self.demand().await;
-        let id = self.subscribe(&demand).await;
-        let event = self.negotiate(&id, &demand).await;
-        let agreement = self.bind(&event["proposal"]).await;
-        self.delete(&format!("/market-api/v1/demands/{id}"))
-            .await
-            .ok();
         agreement
     }
 

@@ -3,7 +3,7 @@
 use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::json;
 
-use crate::{requestor::Requestor, scene::Scene, shape::check};
+use crate::{recorded::check, requestor::Requestor, scene::Scene};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_who_has_the_app_key_is_let_in() {

@@ -1,46 +1,29 @@
 //! A node that keeps its state, killed and started again, with real exe-units.
 //!
-//! This file is both: started as a test it starts itself as the node's program, kills it, and looks at what is there when
-//! it is started again.
+//! The test starts this very program as the node's, kills it, and looks at what is there when it is started again.
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
-    thread,
     time::{Duration, Instant},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
 use node::{LocalNode, Prices, Provider};
 use serde_json::{Value, json};
 
-use crate::requestor::{Requestor, text};
+use crate::{
+    file_server::serve,
+    image::image,
+    requestor::{Requestor, text},
+};
 
-mod requestor;
-
-fn main() -> ExitCode {
-    node::main(async {
-        match env::var_os("DATA") {
-            Some(data) => program(data.into()).await,
-            None => {
-                let test = Trial::test("a_killed_node_goes_on_where_it_was", || {
-                    let test = thread::spawn(|| {
-                        let runtime = tokio::runtime::Runtime::new().unwrap();
-                        runtime.block_on(killed_and_started_again());
-                    });
-                    test.join().map_err(|_| Failed::without_message())
-                });
-                libtest_mimic::run(&Arguments::from_args(), vec![test]).exit_code()
-            }
-        }
-    })
-}
+/// Says where the program keeps what it knows.
+pub(crate) const DATA: &str = "DATA";
 
 /// The program: a node, until standard input ends.
-async fn program(data: PathBuf) -> ExitCode {
+pub(crate) async fn program(data: PathBuf) -> ExitCode {
     let provider = Provider::new("p").prices(Prices {
         start: 1.0,
         second: 0.5,
@@ -70,7 +53,7 @@ struct Node {
 impl Node {
     fn start(data: &Path) -> Self {
         let mut child = Command::new(env::current_exe().unwrap())
-            .env("DATA", data)
+            .env(DATA, data)
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -98,7 +81,7 @@ impl Node {
     }
 }
 
-async fn killed_and_started_again() {
+pub(crate) async fn killed_and_started_again() {
     let folder = tempfile::tempdir().unwrap();
     let package = serve(image(folder.path()));
     let data = folder.path().join("data");
@@ -275,60 +258,4 @@ fn volumes(data: &Path, activity: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(work).unwrap().map(|entry| entry.unwrap());
     let volumes = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("vol"));
     volumes.map(|entry| entry.path()).collect()
-}
-
-/// Answers whoever asks with an image, for as long as the test runs: what a demand says of it.
-fn serve(image: PathBuf) -> String {
-    let hash = gvmi::Hash::of_file(&image).unwrap();
-    let content = fs::read(image).unwrap();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            // Whoever goes before it is answered needs no answer.
-            let _ = stream.and_then(|stream| answer(stream, &content));
-        }
-    });
-    format!("hash:sha3:{hash}:http://{address}/image")
-}
-
-fn answer(mut stream: TcpStream, content: &[u8]) -> std::io::Result<()> {
-    let mut request = BufReader::new(stream.try_clone()?);
-    let (mut first, mut line) = (String::new(), String::new());
-    request.read_line(&mut first)?;
-    while request.read_line(&mut line)? > 2 {
-        line.clear();
-    }
-    let length = content.len();
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
-    )?;
-    match first.starts_with("HEAD") {
-        true => Ok(()),
-        false => stream.write_all(content),
-    }
-}
-
-/// An image with some programs of this machine, and what they need of it.
-fn image(folder: &Path) -> PathBuf {
-    let tree = folder.join("tree");
-    for program in ["echo", "sh", "sleep"] {
-        let program = Path::new("/bin").join(program);
-        let needed = Command::new("ldd").arg(&program).output().unwrap();
-        let needed = String::from_utf8_lossy(&needed.stdout).into_owned();
-        let libraries = needed
-            .split_whitespace()
-            .filter(|word| word.starts_with('/'));
-        for file in libraries.map(Path::new).chain([program.as_path()]) {
-            let copy = tree.join(file.strip_prefix("/").unwrap());
-            fs::create_dir_all(copy.parent().unwrap()).unwrap();
-            fs::copy(file, copy).unwrap();
-        }
-    }
-    let mut configuration = gvmi::Configuration::default();
-    configuration.add_volume("/golem/work");
-    let image = folder.join("image.gvmi");
-    gvmi::pack(&tree, &configuration, &image).unwrap();
-    image
 }
