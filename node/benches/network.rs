@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p node --bench network` prints a table.
 
+#[path = "../tests/network/scene.rs"]
+mod scene;
 #[path = "../tests/network/service.rs"]
 mod service;
 #[path = "../tests/network/tool.rs"]
@@ -11,24 +13,15 @@ use std::{
     env,
     path::Path,
     process::{Command, ExitCode},
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::Context;
-use node::{LocalNode, Provider};
-use requestor::{Golem, Network, rest::Rest};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::watch,
-};
+use requestor::Network;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use self::{
-    service::{Fetch, Peer},
-    tool::PORT,
-};
+use self::{scene::Scene, tool::PORT};
 
-const PATIENCE: Duration = Duration::from_secs(240);
 const ROUNDS: usize = 5;
 const MEGABYTE: u64 = 1_000_000;
 
@@ -72,50 +65,26 @@ fn start_again(folder: &Path) -> anyhow::Result<()> {
 }
 
 async fn measure(folder: &Path) -> anyhow::Result<()> {
-    let node = LocalNode::builder()
-        .providers(["a", "b"].map(Provider::new))
-        .cache_folder(folder.join("cache"))
-        .start()
-        .await?;
-    let rest = Rest::connect(node.url(), node.app_key())?;
-    let golem = Golem::builder().budget("1.0".parse()?);
-    let golem = golem.start_on(rest).await?;
-    let network = golem.network("192.168.7.0/24").await?;
-    let (ask, fetches) = watch::channel(None);
-    let (heard, mut hearing) = watch::channel(0);
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let of_instances = Arc::clone(&said);
-    let cluster = golem.run_service(move |_| Peer {
-        fetches: fetches.clone(),
-        said: Arc::clone(&of_instances),
-        heard: heard.clone(),
-    });
-    let cluster = cluster.name("peer").instances(2).network(&network);
-    let cluster = cluster.start().await?;
-    cluster.all_running(PATIENCE).await?;
-
+    let mut scene = Scene::start(&folder.join("cache")).await?;
     println!("| from | to | rate, median of {ROUNDS} | least |");
     println!("|---|---|---|---|");
     let mut rates = Vec::new();
-    for round in 1..=ROUNDS {
+    for _ in 0..ROUNDS {
         let bytes = 500 * MEGABYTE;
-        ask.send(Some(Fetch { bytes }))?;
-        tokio::time::timeout(PATIENCE, hearing.wait_for(|count| *count == round)).await??;
-        let said = said.lock().expect("no panic")[round - 1].clone();
+        let said = scene.fetch(bytes).await?;
         let seconds = said.split(' ').next_back().context("a time")?;
         rates.push(bytes as f64 / seconds.parse::<f64>()?);
     }
     row("instance", "instance", rates);
     let (mut down, mut up) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        down.push(download(&network, 200 * MEGABYTE).await?);
-        up.push(echo(&network, 100 * MEGABYTE).await?);
+        down.push(download(&scene.network, 200 * MEGABYTE).await?);
+        up.push(echo(&scene.network, 100 * MEGABYTE).await?);
     }
     row("instance", "requestor", down);
     row("requestor", "instance, and back", up);
 
-    cluster.stop().await;
-    golem.shutdown().await;
+    let (node, _) = scene.end().await;
     node.stop().await?;
     Ok(())
 }

@@ -2,33 +2,24 @@
 //!
 //! This file is all of it: the test, the program that it starts in a folder of its own, and what runs in sandboxes.
 
+mod scene;
 mod service;
 mod tool;
 
 use std::{
     env, fs,
     process::{Command, ExitCode},
-    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
-use node::{LocalNode, Provider, Quality};
-use requestor::{Golem, Network, rest::Rest};
+use node::{LocalNode, Quality};
+use requestor::Network;
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    sync::watch,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use self::{
-    service::{Fetch, Peer},
-    tool::PORT,
-};
-
-/// How long everything may take on a machine that has other things to do.
-const PATIENCE: Duration = Duration::from_secs(240);
+use self::{scene::Scene, tool::PORT};
 
 fn main() -> ExitCode {
     exeunit::enter();
@@ -64,7 +55,6 @@ fn start() -> Result<(), Failed> {
         .env("PROGRAM", "network")
         .env("IMAGE", image)
         .env("TMPDIR", &temporary)
-        .env("XDG_CACHE_HOME", folder.path().join("cache"))
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     match output.status.success() {
@@ -73,44 +63,19 @@ fn start() -> Result<(), Failed> {
     }
 }
 
-/// Two instances in one network, on two providers.
+/// Two instances that reach each other, and are reached.
 async fn program() -> anyhow::Result<()> {
-    let providers = ["a", "b"].map(Provider::new);
-    let node = LocalNode::builder().providers(providers).start().await?;
-    let rest = Rest::connect(node.url(), node.app_key())?;
-    let golem = Golem::builder().budget("1.0".parse()?);
-    let golem = golem.start_on(rest).await?;
-    let network = golem.network("192.168.7.0/24").await?;
-    let (ask, fetches) = watch::channel(None);
-    let (heard, mut hearing) = watch::channel(0);
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let of_instances = Arc::clone(&said);
-    let cluster = golem
-        .run_service(move |_| Peer {
-            fetches: fetches.clone(),
-            said: Arc::clone(&of_instances),
-            heard: heard.clone(),
-        })
-        .name("peer")
-        .instances(2)
-        .network(&network)
-        .start()
-        .await?;
-    cluster.all_running(PATIENCE).await?;
-    let hosts = network.hosts();
+    let mut scene = Scene::start(&env::temp_dir().join("cache")).await?;
+    let hosts = scene.network.hosts();
     let addresses: Vec<_> = hosts.values().map(ToString::to_string).collect();
     ensure!(addresses == ["192.168.7.2", "192.168.7.3"], "{hosts:?}");
 
     // From instance to instance, by name.
-    ask.send(Some(Fetch { bytes: 20_000_000 }))?;
-    let fetched = tokio::time::timeout(PATIENCE, hearing.wait_for(|count| *count == 1));
-    fetched
-        .await
-        .context("no answer from the other instance")??;
-    let first = said.lock().unwrap()[0].clone();
-    ensure!(first.starts_with("20000000 hello "), "{first}");
+    let said = scene.fetch(20_000_000).await?;
+    ensure!(said.starts_with("20000000 hello "), "{said}");
 
-    requestor_reaches(&network, 5_000_000).await?;
+    let network = &scene.network;
+    requestor_reaches(network, 5_000_000).await?;
     let refused = network.connect(hosts["peer-1"], 9).await;
     let refused = refused.err().context("nobody listens there")?.to_string();
     ensure!(
@@ -118,10 +83,9 @@ async fn program() -> anyhow::Result<()> {
         "{refused}"
     );
 
-    links_are_late(&node, &network).await?;
+    links_are_late(&scene.node, network).await?;
 
-    cluster.stop().await;
-    golem.shutdown().await;
+    let (node, network) = scene.end().await;
     let gone = network.connect(hosts["peer-1"], PORT).await;
     let gone = gone.err().context("the network is gone")?.to_string();
     ensure!(gone.contains("not found"), "{gone}");
