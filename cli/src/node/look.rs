@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::table::{Table, age, amount, short};
-use crate::print::{out, outln};
+use crate::print::out;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -82,19 +82,15 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Activities(_) => all["activities"].clone(),
         Command::Payments(_) => json!({"allocations": all["allocations"], "bills": all["bills"]}),
     };
-    if which.json {
-        outln!("{shown:#}")?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    match command {
-        Command::Status(_) => status(&shown)?,
-        Command::Providers(_) => out(format_args!("{}", providers(&shown)))?,
-        Command::Agreements(_) => out(format_args!("{}", agreements(&shown)))?,
-        Command::Activities(_) => out(format_args!("{}", activities(&shown)))?,
-        Command::Payments(_) => {
-            out(format_args!("{}\n{}", allocations(&shown), bills(&shown)))?;
-        }
-    }
+    let text = match command {
+        _ if which.json => format!("{shown:#}\n"),
+        Command::Status(_) => status(&shown),
+        Command::Providers(_) => providers(&shown).to_string(),
+        Command::Agreements(_) => agreements(&shown).to_string(),
+        Command::Activities(_) => activities(&shown).to_string(),
+        Command::Payments(_) => format!("{}\n{}", allocations(&shown), bills(&shown)),
+    };
+    out(format_args!("{text}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -146,20 +142,23 @@ fn read(path: &Path) -> anyhow::Result<Address> {
     serde_json::from_str(&text).with_context(|| format!("{} makes no sense", path.display()))
 }
 
-fn status(node: &Value) -> anyhow::Result<()> {
-    outln!(
-        "node        {} (kiln {})",
-        text(&node["url"]),
-        text(&node["version"])
-    )?;
-    outln!("up for      {}", age(&node["started"]))?;
-    outln!("requestor   {}", text(&node["requestor"]))?;
+fn status(node: &Value) -> String {
     let of = |live: &str, all: &str| format!("{} of {} live", node[live], node[all]);
-    outln!("agreements  {}", of("liveAgreements", "allAgreements"))?;
-    outln!("activities  {}", of("liveActivities", "allActivities"))?;
-    outln!("bills       {}", node["allBills"])?;
-    outln!(
-        "cost        {} GLM, {} of it accepted",
+    format!(
+        "node        {} (kiln {})\n\
+         up for      {}\n\
+         requestor   {}\n\
+         agreements  {}\n\
+         activities  {}\n\
+         bills       {}\n\
+         cost        {} GLM, {} of it accepted\n",
+        text(&node["url"]),
+        text(&node["version"]),
+        age(&node["started"]),
+        text(&node["requestor"]),
+        of("liveAgreements", "allAgreements"),
+        of("liveActivities", "allActivities"),
+        node["allBills"],
         amount(&node["cost"]),
         amount(&node["accepted"])
     )
