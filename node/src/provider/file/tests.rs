@@ -145,3 +145,31 @@ fn a_file_is_named() {
     let error = Provider::read_file(Path::new("/nowhere/providers.toml")).unwrap_err();
     assert_eq!(error.to_string(), "cannot read /nowhere/providers.toml");
 }
+
+#[test]
+fn the_documentation_has_all_of_it() {
+    let page = include_str!("../../../../docs/node.md");
+    let (_, example) = page.split_once("```toml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let providers = parse(example).unwrap();
+    assert_eq!(
+        providers[0].rules,
+        Rules::default(),
+        "it says that they are"
+    );
+    let names = |text: &str| -> Vec<String> {
+        let names = text
+            .lines()
+            .filter_map(|line| line.trim().split_once(" = "));
+        let names = names.map(|(name, _)| name.to_owned());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    // Everything that the test of everything says, which says it in another way.
+    let everything = include_str!("tests.rs");
+    let (_, everything) = everything.split_once("r#\"").unwrap();
+    let (everything, _) = everything.split_once("\"#").unwrap();
+    assert_eq!(names(example), names(everything));
+}
