@@ -1,6 +1,6 @@
 //! `/`, a page for people, and `/kiln-api/v1`, what it shows: all that goes on in the node.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, pin::pin, time::Duration};
 
 use async_stream::stream;
 use axum::{
@@ -13,8 +13,10 @@ use axum::{
     },
     routing::get,
 };
-use futures::{Stream, StreamExt};
+use exeunit::event::{RuntimeEvent, RuntimeEventKind};
+use futures::{Stream, StreamExt, stream};
 use tokio::time::{MissedTickBehavior, interval};
+use ya_client_model::{NodeId, activity::ExeScriptCommandResult};
 
 use super::{ApiError, Shared, extract::Segments};
 use crate::{
@@ -93,31 +95,63 @@ async fn output(
         while let Some(batches) = api.activities.batches_after(&id, seen, SCRIPTS).await {
             seen += batches.len();
             for batch in batches {
-                let events = batch_events(&api, requestor, &id, batch).await;
-                let mut events = pin!(events);
+                let mut events = pin!(batch_events(api.clone(), requestor, id.clone(), batch));
                 while let Some(event) = events.next().await {
-                    yield Ok(event);
+                    match Event::default().event("runtime").json_data(event) {
+                        Ok(event) => yield Ok(event),
+                        Err(error) => tracing::error!(%error, "output cannot be shown"),
+                    }
                 }
             }
         }
-        yield Ok(Event::default().event("end").data(""));
+        // Browsers drop events without data.
+        yield Ok(Event::default().event("end").data("ended"));
     };
     Ok(Sse::new(output.take_until(stop.cancelled_owned())).keep_alive(KeepAlive::default()))
 }
 
-/// The events of a batch, as far as its exe-unit tells them.
-async fn batch_events(
-    api: &Shared,
-    requestor: ya_client_model::NodeId,
-    id: &ActivityId,
+/// The events of a batch, as far as its exe-unit tells them; with what commands have said whose output was kept for their
+/// results.
+fn batch_events(
+    api: Shared,
+    requestor: NodeId,
+    id: ActivityId,
     batch: BatchId,
-) -> impl Stream<Item = Event> + Send + use<> {
-    let events = api.activities.events(requestor, id.clone(), batch).await;
-    let events = events.inspect_err(|error| tracing::debug!(%error, "no output"));
-    futures::stream::iter(events.ok())
-        .flatten()
-        .filter_map(async |event| {
-            let event = Event::default().event("runtime").json_data(event.ok()?);
-            event.ok()
-        })
+) -> impl Stream<Item = RuntimeEvent> + Send {
+    stream! {
+        let events = api.activities.events(requestor, id.clone(), batch.clone()).await;
+        let events = events.inspect_err(|error| tracing::debug!(%error, "no output"));
+        let mut events = pin!(stream::iter(events.ok()).flatten());
+        let mut have_told = BTreeSet::new();
+        while let Some(Ok(event)) = events.next().await {
+            let index = event.index;
+            match event.kind {
+                RuntimeEventKind::StdOut(_) | RuntimeEventKind::StdErr(_) => {
+                    have_told.insert(index);
+                }
+                RuntimeEventKind::Finished { .. } if !have_told.contains(&index) => {
+                    let (id, batch) = (id.clone(), batch.clone());
+                    let results = api.activities.results(requestor, id, batch, Duration::ZERO, None);
+                    for kind in output_of(index, results.await.unwrap_or_default()) {
+                        yield RuntimeEvent { kind, ..event.clone() };
+                    }
+                }
+                _ => {}
+            }
+            yield event;
+        }
+    }
+}
+
+/// What a command has said, by its result.
+fn output_of(
+    index: usize,
+    results: Vec<ExeScriptCommandResult>,
+) -> impl Iterator<Item = RuntimeEventKind> {
+    let result = results.into_iter().nth(index);
+    let (stdout, stderr) = result.map_or((None, None), |one| (one.stdout, one.stderr));
+    let stdout = stdout.map(RuntimeEventKind::StdOut);
+    stdout
+        .into_iter()
+        .chain(stderr.map(RuntimeEventKind::StdErr))
 }
