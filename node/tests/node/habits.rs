@@ -7,10 +7,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    recorded::check,
     requestor::{PLATFORM, Requestor, text},
     rest::odd_clock,
     scene::{Scene, script},
-    shape::check,
 };
 
 const LONG_AGO: &str = "2000-01-01T00:00:00Z";
