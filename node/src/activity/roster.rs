@@ -127,6 +127,9 @@ impl Roster {
             batches: Vec::new(),
         };
         self.activities.insert(id.clone(), activity);
+        let is_over = |one: &Activity| one.state.state.0 == State::Terminated;
+        self.activities
+            .forget(|one| is_over(one).then_some(one.created));
         let create = ProviderEventType::CreateActivity {
             requestor_pub_key: None,
         };

@@ -204,6 +204,9 @@ impl Board {
             reason: None,
         };
         self.agreements.insert(id.clone(), agreement);
+        let is_over = |one: &Agreement| one.is_decided() && one.state != State::Approved;
+        self.agreements
+            .forget(|one| is_over(one).then_some(one.created));
         self.deadlines
             .insert((valid_to, Deadline::Agreement(id.clone())));
         Ok(id)
@@ -271,6 +274,10 @@ impl Board {
                 state: agreement.state,
                 step: step.participle(),
             })?;
+        if agreement.is_decided() {
+            let deadline = (agreement.valid_to, Deadline::Agreement(id.clone()));
+            self.deadlines.remove(&deadline);
+        }
         self.changes.push(Topic::Agreement(id.clone()));
         self.follow_up(id, side, step, now);
         Ok(())

@@ -210,6 +210,8 @@ impl Book {
                 .insert((timeout, Deadline::Release(id.clone())));
         }
         self.allocations.insert(id, allocation.clone());
+        self.allocations
+            .forget(|one| one.released.then_some(one.created_ts));
         Ok(allocation)
     }
 

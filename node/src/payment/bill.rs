@@ -279,6 +279,7 @@ impl Book {
             paying: None,
         };
         self.bills.insert(bill.id.clone(), bill.clone());
+        self.forget_bills(now);
         bill
     }
 

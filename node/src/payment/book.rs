@@ -6,8 +6,8 @@ use std::{
     str::FromStr,
 };
 
-use chrono::{DateTime, Utc};
-use ya_client_model::NodeId;
+use chrono::{DateTime, TimeDelta, Utc};
+use ya_client_model::{NodeId, payment::DocumentStatus};
 
 use super::{
     allocation::Allocation,
@@ -38,6 +38,9 @@ pub(crate) struct Book {
     pub(super) deadlines: BTreeSet<(DateTime<Utc>, Deadline)>,
     pub(super) changes: Vec<Topic>,
 }
+
+/// How long a debit note is remembered to which nobody has said anything, where there are many.
+const UNANSWERED: TimeDelta = TimeDelta::hours(1);
 
 /// What somebody may wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -149,6 +152,32 @@ impl Book {
         all.filter(|(_, payment)| payment.bill == *bill)
             .map(|(date, payment)| (date, payment.clone()))
             .collect()
+    }
+
+    /// Forgets old bills of which nothing is to come, where there are many.
+    pub(super) fn forget_bills(&mut self, now: DateTime<Utc>) {
+        let is_over = |bill: &Bill| match bill.status {
+            DocumentStatus::Settled | DocumentStatus::Cancelled => true,
+            // A debit note that nobody has answered was followed by an invoice.
+            _ => {
+                matches!(bill.subject, Subject::Activity { .. })
+                    && bill.paying.is_none()
+                    && bill.created < now - UNANSWERED
+            }
+        };
+        let forgotten = self
+            .bills
+            .forget(|bill| is_over(bill).then_some(bill.created));
+        for bill in forgotten {
+            match bill.subject {
+                Subject::Activity { activity, .. } => {
+                    if self.last_notes.get(&activity) == Some(&bill.id) {
+                        self.last_notes.remove(&activity);
+                    }
+                }
+                Subject::Agreement { .. } => self.tabs.forget_one(&bill.parties.agreement),
+            }
+        }
     }
 
     /// Enters that something happened to a bill, for `owner`, one of its sides.

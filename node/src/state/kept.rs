@@ -6,7 +6,12 @@ use std::{
     ops::Deref,
 };
 
+use chrono::{DateTime, Utc};
+
 use super::store::{Record, StateError, Store};
+
+/// How many entries of a kind are remembered, at least; what is not over is never forgotten.
+pub(crate) const REMEMBERED: usize = 4000;
 
 /// Something that a node keeps in a table of its own.
 pub(crate) trait Entity: Sized {
@@ -81,6 +86,31 @@ impl<K: Ord + Clone, V> Kept<K, V> {
             changed.insert(key.clone());
         }
         self.entries.insert(key, entry)
+    }
+
+    /// Forgets the oldest entries that are over, if there are more than [`REMEMBERED`]: `over` says when such a one began. In
+    /// the store they stay. Gives back what was forgotten.
+    pub(crate) fn forget(&mut self, over: impl Fn(&V) -> Option<DateTime<Utc>>) -> Vec<V> {
+        let surplus = self.entries.len().saturating_sub(REMEMBERED);
+        // Many at a time, as all have to be looked at.
+        if surplus < REMEMBERED / 8 {
+            return Vec::new();
+        }
+        let changed = self.changed.as_ref();
+        let is_written = |key: &K| changed.is_none_or(|changed| !changed.contains(key));
+        let entries = self.entries.iter().filter(|(key, _)| is_written(key));
+        let mut those: Vec<_> = entries
+            .filter_map(|(key, entry)| Some((over(entry)?, key.clone())))
+            .collect();
+        those.sort();
+        those.truncate(surplus);
+        let forgotten = those.iter().filter_map(|(_, key)| self.entries.remove(key));
+        forgotten.collect()
+    }
+
+    /// Forgets an entry. In the store it stays.
+    pub(crate) fn forget_one(&mut self, key: &K) {
+        self.entries.remove(key);
     }
 }
 

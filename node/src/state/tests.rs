@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{Happening, Kept, Logs, StateError, Store, entity};
+use super::{Happening, Kept, Logs, StateError, Store, entity, kept::REMEMBERED};
 use crate::id::ActivityId;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,4 +127,29 @@ fn what_cannot_be_written_is_not_acknowledged() {
     assert!(!failed.is_cancelled(), "there was nothing to write");
     store.write(&[super::Record::entry(&"one", &Thing(1))]);
     assert!(failed.is_cancelled());
+}
+
+#[test]
+fn the_oldest_of_what_is_over_is_forgotten_but_stays_in_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(&folder).unwrap();
+    let mut things = Kept::<ActivityId, Thing>::load(Some(&store)).unwrap();
+    let all = u32::try_from(REMEMBERED + REMEMBERED / 8).unwrap();
+    // The later, the smaller the id, so that it is not the ids that tell.
+    let id = |number: u32| ActivityId::from(format!("{:08}", all - number));
+    for number in 0..all {
+        things.insert(id(number), Thing(number));
+    }
+    // Even numbers are over.
+    let over = |thing: &Thing| thing.0.is_multiple_of(2).then(|| second(thing.0.into()));
+    assert_eq!(things.forget(over), [], "nothing is written down yet");
+    store.write(&things.take_records());
+    let forgotten = things.forget(over);
+    assert_eq!(forgotten.len(), REMEMBERED / 8);
+    assert_eq!(forgotten[..2], [Thing(0), Thing(2)]);
+    assert_eq!(things.len(), REMEMBERED);
+    assert!(things.contains_key(&id(1)));
+    assert_eq!(things.forget(over), [], "there are not too many");
+    let again = Kept::<ActivityId, Thing>::load(Some(&store)).unwrap();
+    assert_eq!(again.len(), all as usize);
 }
