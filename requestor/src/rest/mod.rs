@@ -45,6 +45,10 @@ pub struct Rest {
     closing: Arc<Mutex<Option<BoxFuture<'static, ()>>>>,
 }
 
+/// How many calls are made with one of ya-client's clients at a time: it has 100 connections, and a call beyond them would
+/// wait until one of those is over that wait for something to happen.
+const CALLS_AT_ONCE: usize = 90;
+
 /// A request, with the way back for its answer.
 type Job = Box<dyn FnOnce(Rc<Apis>) -> LocalBoxFuture<'static, ()> + Send>;
 
@@ -180,13 +184,25 @@ fn work(
         }
     };
     LocalSet::new().block_on(&runtime, async {
-        let apis = match Apis::connect(url, app_key) {
-            Ok(apis) => Rc::new(apis),
+        let connect = || Apis::connect(url.clone(), app_key).map(Rc::new);
+        let mut clients = match connect() {
+            Ok(apis) => vec![apis],
             Err(error) => return started.send(Err(error)).unwrap_or_default(),
         };
         started.send(Ok(())).unwrap_or_default();
         while let Some(job) = queue.recv().await {
-            tokio::task::spawn_local(job(apis.clone()));
+            // Each call holds the client that it is made with.
+            let is_free = |apis: &&Rc<Apis>| Rc::strong_count(apis) <= CALLS_AT_ONCE;
+            let free = clients.iter().find(is_free).cloned();
+            let apis = free.unwrap_or_else(|| match connect() {
+                Ok(apis) => {
+                    clients.push(Rc::clone(&apis));
+                    apis
+                }
+                // The first could be made, so it can wait for that.
+                Err(_) => Rc::clone(&clients[0]),
+            });
+            tokio::task::spawn_local(job(apis));
         }
     });
 }
