@@ -68,7 +68,9 @@ impl Look<'_> {
         let below = 1 << (kind & 3);
         match kind >> 2 {
             // Null, numbers and truth: in their place.
-            0..=3 | 26 => self.range(place, width).map(drop),
+            0..=3 => self.range(place, width).map(drop),
+            // The reader takes truth to be as wide as its type says, whatever room there is.
+            26 => self.range(place, width.max(below)).map(drop),
             // A key: bytes up to a zero.
             4 => self.key(self.target(place, width)?),
             // A text.
@@ -245,6 +247,13 @@ mod tests {
         vector.push(&[true, false][..]);
         vector.end_vector();
         assert_eq!(check(builder.view()), Ok(()));
+    }
+
+    #[test]
+    fn truth_that_is_wider_than_its_place_is_refused() {
+        const WIDE: u8 = 26 << 2 | 3;
+        assert_eq!(check(&[0, 0, 0, 10, WIDE, 1]), Err(Malformed::Outside));
+        assert_eq!(check(&[1, 26 << 2, 1]), Ok(()));
     }
 
     #[test]
