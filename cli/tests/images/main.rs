@@ -1,61 +1,22 @@
 //! `kiln image`, as a user meets it.
 
+#[path = "../place/mod.rs"]
+mod place;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
 use oci::Digest;
-use tempfile::TempDir;
 
-/// A folder of a user's.
-struct Place(TempDir);
-
-/// What a command said.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
+use crate::place::{Place, Said};
 
 impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, contents).unwrap();
-    }
-
-    fn kiln(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
-        command
-            .current_dir(self.0.path())
-            .env("XDG_CACHE_HOME", self.path("cache"))
-            .env("XDG_DATA_HOME", self.path("data"))
-            .env("RUST_BACKTRACE", "0")
-            .env_remove("YAGNA_APPKEY")
-            .env_remove("YAGNA_API_URL");
-        command
-    }
-
     fn image(&self, arguments: &[&str]) -> Said {
-        let output = self.kiln().arg("image").args(arguments).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Said {
-            code: output.status.code(),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+        self.ask("image", arguments)
     }
 
     /// What a command prints that succeeds.
@@ -70,17 +31,8 @@ impl Place {
     #[track_caller]
     fn error(&self, arguments: &[&str]) -> String {
         let said = self.image(arguments);
-        assert_eq!(
-            (said.code, said.out.as_str()),
-            (Some(1), ""),
-            "{arguments:?}: {said:?}"
-        );
-        let error = said
-            .err
-            .strip_prefix("error: ")
-            .unwrap_or_else(|| panic!("{said:?}"));
-        assert_eq!(error.lines().count(), 1, "{error}");
-        error.trim_end().to_owned()
+        assert_eq!(said.out, "", "{arguments:?}: {said:?}");
+        said.error()
     }
 
     /// Copies a program of this machine, with the libraries that it needs, to `rootfs`.
@@ -194,7 +146,7 @@ fn a_container_image_is_packed_looked_into_and_unpacked() {
         serde_json::from_str(&place.done(&["inspect", "--json", "tree.gvmi"])).unwrap();
     assert_eq!(json["Configuration"]["Env"][0], "A=1");
     assert_eq!(
-        fs::read_dir(place.0.path())
+        fs::read_dir(place.folder())
             .unwrap()
             .filter(|entry| {
                 entry

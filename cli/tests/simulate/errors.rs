@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{Place, vector};
+use crate::{place::Place, vector};
 
 #[test]
 fn what_the_command_line_cannot_mean_is_said() {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{Place, msgpack, vector};
+use crate::{msgpack, place::Place, vector};
 
 const CLASSES: [&str; 6] = [
     "NetworkSwitch",

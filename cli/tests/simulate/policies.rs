@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::json;
 
-use crate::{Place, vector};
+use crate::{place::Place, vector};
 
 const POLICIES: [&str; 6] = [
     "first-fit",
