@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{SecondsFormat, TimeDelta, Utc};
 use observations::{Database, daemon::simulated_values};
 use rand::{SeedableRng, rngs::StdRng};
 use rusqlite::Connection;
@@ -85,7 +85,7 @@ fn environment() -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
-/// A database with `size` observations, a second apart.
+/// A database with `size` observations, a second apart, until now: what a call adds is the next.
 fn observe(path: &Path, size: usize) -> anyhow::Result<()> {
     Database::init(path)?;
     let mut connection = Connection::open(path)?;
@@ -93,8 +93,9 @@ fn observe(path: &Path, size: usize) -> anyhow::Result<()> {
     {
         let mut insert = transaction.prepare("INSERT INTO observations VALUES (?1, ?2)")?;
         let values = simulated_values(StdRng::seed_from_u64(1));
-        for (second, value) in (1_700_000_000_i64..).zip(values).take(size) {
-            let time = DateTime::from_timestamp(second, 0).unwrap_or_default();
+        let first = Utc::now() - TimeDelta::seconds(size as i64);
+        for (second, value) in (0..).zip(values).take(size) {
+            let time = first + TimeDelta::seconds(second);
             insert.execute((value, time.to_rfc3339_opts(SecondsFormat::Millis, true)))?;
         }
     }

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use super::{
     PlotError,
     axis::{Axis, padded, span},
-    canvas::{BLUE, Canvas, drawing, px},
+    canvas::{BLUE, Canvas, Chart, drawing, px},
 };
 use crate::{Observation, statistics::StatisticsError};
 
@@ -40,42 +40,83 @@ pub(super) fn draw(canvas: &mut Canvas, observations: &[Observation]) -> Result<
     let date = |of: &Observation| of.timestamp.format("%Y-%m-%d %H:%M:%S");
     let subtitle = format!("from {} to {} UTC", date(first), date(last));
     canvas.chart([&title, &subtitle], [&x, &y], |chart| {
-        // Piece by piece: where a wide line turns sharply, plotters lets it jut out far beyond the point.
-        let line = thinned(&points);
-        let pieces = line.windows(2);
-        chart
-            .draw_series(pieces.map(|piece| PathElement::new(piece, BLUE.stroke_width(px(2.0)))))
-            .map_err(drawing)?;
-        let dots = points.iter().filter(|_| points.len() <= MOST_DOTS);
-        chart
-            .draw_series(dots.map(|point| Circle::new(*point, px(3.0), BLUE.filled())))
-            .map_err(drawing)?;
-        Ok(())
+        match points.len() > 2 * COLUMNS {
+            true => draw_columns(chart, &points, end),
+            false => draw_points(chart, &points),
+        }
     })
 }
 
-/// Few enough of `points` to be drawn quickly, which look the same: the least and the greatest of each column.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    if points.len() <= 2 * COLUMNS {
-        return points.to_vec();
+fn draw_points(chart: &mut Chart<'_, '_>, points: &[(f64, f64)]) -> Result<(), PlotError> {
+    // Piece by piece: where a wide line turns sharply, plotters lets it jut out far beyond the point.
+    let pieces = points.windows(2);
+    chart
+        .draw_series(pieces.map(|piece| PathElement::new(piece, BLUE.stroke_width(px(2.0)))))
+        .map_err(drawing)?;
+    let dots = points.iter().filter(|_| points.len() <= MOST_DOTS);
+    chart
+        .draw_series(dots.map(|point| Circle::new(*point, px(3.0), BLUE.filled())))
+        .map_err(drawing)?;
+    Ok(())
+}
+
+/// Draws a line that goes up and down within most pixels as what it covers: a column from its least to its greatest
+/// value in each, up to where it enters it.
+fn draw_columns(
+    chart: &mut Chart<'_, '_>,
+    points: &[(f64, f64)],
+    end: f64,
+) -> Result<(), PlotError> {
+    let width = end / COLUMNS as f64;
+    let columns = columns(points, end);
+    let filled = columns.iter().map(|column| {
+        let left = column.number as f64 * width;
+        let [least, greatest] = column.values;
+        Rectangle::new([(left, least), (left + width, greatest)], BLUE.filled())
+    });
+    chart.draw_series(filled).map_err(drawing)?;
+    let gaps = columns.windows(2).filter_map(|pair| {
+        let is_gap = pair[0].number + 1 < pair[1].number;
+        is_gap.then(|| [pair[0].last, pair[1].first])
+    });
+    chart
+        .draw_series(gaps.map(|gap| PathElement::new(gap, BLUE.stroke_width(px(2.0)))))
+        .map_err(drawing)?;
+    Ok(())
+}
+
+/// What lies in a stretch of time.
+#[derive(Debug, PartialEq)]
+struct Column {
+    number: usize,
+    /// The least and the greatest value, with that which the line comes from if that is in the stretch before.
+    values: [f64; 2],
+    first: (f64, f64),
+    last: (f64, f64),
+}
+
+/// The columns in which there is something, in their order.
+fn columns(points: &[(f64, f64)], end: f64) -> Vec<Column> {
+    let number = |point: &(f64, f64)| (point.0 / end * COLUMNS as f64) as usize;
+    let mut columns: Vec<Column> = Vec::with_capacity(COLUMNS + 1);
+    for of_column in points.chunk_by(|a, b| number(a) == number(b)) {
+        let (first, last) = (of_column[0], of_column[of_column.len() - 1]);
+        let this = number(&first);
+        let before = columns.last().filter(|before| before.number + 1 == this);
+        let from = before.map(|before| before.last);
+        let values = of_column.iter().chain(&from).map(|point| point.1);
+        let values = values.fold(
+            [f64::INFINITY, f64::NEG_INFINITY],
+            |[least, greatest], value| [least.min(value), greatest.max(value)],
+        );
+        columns.push(Column {
+            number: this,
+            values,
+            first,
+            last,
+        });
     }
-    let end = points[points.len() - 1].0;
-    let column = |point: &(f64, f64)| (point.0 / end * COLUMNS as f64) as usize;
-    let extremes = |of_column: &[(f64, f64)]| {
-        let by_value = |a: &&(f64, f64), b: &&(f64, f64)| a.1.total_cmp(&b.1);
-        let least = of_column.iter().min_by(by_value).copied();
-        let greatest = of_column.iter().max_by(by_value).copied();
-        if least.map(|point| point.0) <= greatest.map(|point| point.0) {
-            [least, greatest]
-        } else {
-            [greatest, least]
-        }
-    };
-    points
-        .chunk_by(|a, b| column(a) == column(b))
-        .flat_map(extremes)
-        .flatten()
-        .collect()
+    columns
 }
 
 /// What time is counted in.
@@ -125,19 +166,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thinning_keeps_order_and_extremes() {
-        let few = vec![(0.0, 1.0), (1.0, 3.0), (1.0, 2.0)];
-        assert_eq!(thinned(&few), few);
-
-        let mut many: Vec<_> = (0..50_000)
+    fn columns_reach_from_the_least_to_the_greatest_and_meet() {
+        let mut points: Vec<_> = (0..90_000)
             .map(|i| (f64::from(i), f64::from(i % 7)))
             .collect();
-        many[12_345].1 = -50.0;
-        many[40_000].1 = 90.0;
-        let thinned = thinned(&many);
-        assert!(thinned.len() <= 2 * (COLUMNS + 1), "{}", thinned.len());
-        assert!(thinned.is_sorted_by(|a, b| a.0 <= b.0));
-        assert!(thinned.contains(&(12_345.0, -50.0)) && thinned.contains(&(40_000.0, 90.0)));
+        points[12_345].1 = -50.0;
+        points[40_000].1 = 90.0;
+        // Nothing is known of a while.
+        points.drain(60_100..70_000);
+        let columns = columns(&points, 90_000.0);
+        assert!(columns.is_sorted_by_key(|column| column.number));
+        let at = |number| columns.iter().find(|column| column.number == number);
+        let values = |number| at(number).map(|column| column.values);
+        assert_eq!(values(0), Some([0.0, 6.0]));
+        assert_eq!(values(123), Some([-50.0, 6.0]));
+        assert_eq!(values(400), Some([0.0, 90.0]));
+        assert_eq!(values(650), None);
+        let around = [at(601), at(700)].map(|column| column.map(|column| column.first.0));
+        assert_eq!(around, [None, Some(70_000.0)]);
+        for pair in columns.windows(2) {
+            let [least, greatest] = pair[1].values;
+            let meets = least <= pair[0].last.1 && pair[0].last.1 <= greatest;
+            assert!(meets || pair[0].number + 1 < pair[1].number, "{pair:?}");
+        }
     }
 
     #[test]
