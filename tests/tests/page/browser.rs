@@ -27,8 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 impl Browser {
     /// Nothing where there is none.
     pub(crate) fn start() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
         let driver = Command::new(DRIVER)
             .arg("--port=0")
+            // A browser leaves more in its user's home than its profile.
+            .env("HOME", folder.path())
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_CACHE_HOME")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -42,7 +47,6 @@ impl Browser {
             }
         };
         let port = port(&mut driver);
-        let folder = tempfile::tempdir().expect("a folder");
         let mut browser = Self {
             driver,
             port,
