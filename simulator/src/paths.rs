@@ -289,6 +289,28 @@ impl Search {
     }
 }
 
+/// The way through the switch at which the two sides of a search met. `from` is where each of them came there from, and
+/// `before` tells where a side came to any other switch from; an end came from itself.
+fn joined(
+    met: SwitchId,
+    from: [SwitchId; 2],
+    before: impl Fn(usize, SwitchId) -> SwitchId,
+) -> Vec<SwitchId> {
+    let mut route = vec![met];
+    for (side, mut next) in from.into_iter().enumerate() {
+        let mut at = met;
+        while next != at {
+            route.push(next);
+            at = next;
+            next = before(side, at);
+        }
+        if side == 0 {
+            route.reverse();
+        }
+    }
+    route
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

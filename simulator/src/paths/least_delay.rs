@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::joined;
 use crate::arena::{Place, SwitchId};
 use crate::model::Model;
 
@@ -91,7 +92,8 @@ impl LeastDelay {
             }
             self.expand(side, switch, distance, &mut best);
         }
-        best.map(|meeting| self.route(meeting))
+        let before = |side: usize, at: SwitchId| self.seen[at.index()][side].from;
+        best.map(|meeting| joined(meeting.met, meeting.from, before))
     }
 
     /// The mark of what this search has seen.
@@ -150,23 +152,5 @@ impl LeastDelay {
         self.pushed = 0;
         self.fringe[0].clear();
         self.fringe[1].clear();
-    }
-
-    fn route(&self, meeting: Meeting) -> Vec<SwitchId> {
-        let mut route = vec![meeting.met];
-        self.follow(meeting, 0, &mut route);
-        route.reverse();
-        self.follow(meeting, 1, &mut route);
-        route
-    }
-
-    fn follow(&self, meeting: Meeting, side: usize, route: &mut Vec<SwitchId>) {
-        let mut at = meeting.met;
-        let mut before = meeting.from[side];
-        while before != at {
-            route.push(before);
-            at = before;
-            before = self.seen[at.index()][side].from;
-        }
     }
 }

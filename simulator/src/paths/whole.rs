@@ -3,6 +3,7 @@
 //! It gives what [`LeastDelay`](super::least_delay::LeastDelay) gives, without comparing distances in a heap: what is to
 //! be looked at next stands in a queue for each distance. On large networks nearly all of a run's time goes here.
 
+use super::joined;
 use crate::arena::{Place, SwitchId};
 use crate::model::Model;
 
@@ -98,7 +99,9 @@ impl WholeDelays {
             }
             side = 1 - side;
         }
-        best.map(|meeting| self.route(meeting))
+        let place = |switch: u32| SwitchId::new(switch as usize);
+        let before = |side: usize, at: SwitchId| place(self.sides[side].from[at.index()]);
+        best.map(|meeting| joined(place(meeting.met), meeting.from.map(place), before))
     }
 
     /// Looks at the neighbours of one side's nearest switch.
@@ -130,24 +133,6 @@ impl WholeDelays {
                     from,
                 });
             }
-        }
-    }
-
-    fn route(&self, meeting: Meeting) -> Vec<SwitchId> {
-        let mut route = vec![SwitchId::new(meeting.met as usize)];
-        self.follow(meeting, 0, &mut route);
-        route.reverse();
-        self.follow(meeting, 1, &mut route);
-        route
-    }
-
-    fn follow(&self, meeting: Meeting, side: usize, route: &mut Vec<SwitchId>) {
-        let mut at = meeting.met;
-        let mut before = meeting.from[side];
-        while before != at {
-            route.push(SwitchId::new(before as usize));
-            at = before;
-            before = self.sides[side].from[at as usize];
         }
     }
 }
