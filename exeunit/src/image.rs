@@ -157,7 +157,10 @@ pub(crate) fn unpack_beside(file: &Path, cache: &Path) -> Result<Image, ImageErr
     // Somebody else may have unpacked it while this one waited.
     match claim.slot.image()? {
         Some(image) => Ok(image),
-        None => claim.unpack(file),
+        None => {
+            claim.begin()?;
+            claim.unpack(file)
+        }
     }
 }
 
@@ -199,7 +202,8 @@ impl Slot {
         }))
     }
 
-    /// Waits until nobody else fetches the image, and takes that upon itself. Blocks.
+    /// Waits until nobody else fetches the image, and takes that upon itself. Blocks, and makes nothing but the lock:
+    /// whoever asked may have gone by the time it returns.
     fn claim(self) -> Result<Claim, ImageError> {
         if let Some(cache) = self.lock.parent() {
             fs::create_dir_all(cache).map_err(at("create", cache))?;
@@ -210,7 +214,6 @@ impl Slot {
         if self.partial.exists() {
             fs::remove_dir_all(&self.partial).map_err(at("remove", &self.partial))?;
         }
-        fs::create_dir(&self.partial).map_err(at("create", &self.partial))?;
         Ok(Claim {
             slot: self,
             _lock: lock,
@@ -248,15 +251,23 @@ struct Claim {
 }
 
 impl Claim {
+    fn begin(&self) -> Result<(), ImageError> {
+        let partial = &self.slot.partial;
+        fs::create_dir(partial).map_err(at("create", partial))
+    }
+
     /// Writes the image's file. The inner error is that of the download.
     async fn store(
         &self,
         mut download: Download,
         bytes_per_second: Option<u64>,
     ) -> Result<Result<(), TransferError>, ImageError> {
+        self.begin()?;
         let path = self.slot.partial.join(IMAGE);
-        let file = tokio::fs::File::create(&path).await;
-        let mut file = file.map_err(at("create", &path))?;
+        // Not in another thread, which would go on beside the drop of a claim that is given up, and put a file into
+        // the folder that is being removed.
+        let file = File::create(&path).map_err(at("create", &path))?;
+        let mut file = tokio::fs::File::from_std(file);
         loop {
             match download.next().await {
                 Ok(Some(bytes)) => {
