@@ -3,6 +3,7 @@
 mod account;
 mod activity;
 mod agreement;
+mod bridge;
 mod cause;
 pub mod event;
 mod frame;
@@ -19,6 +20,7 @@ mod service;
 mod spool;
 mod standalone;
 mod supervisor;
+mod threads;
 mod tied;
 mod transfer;
 mod unit;

@@ -10,6 +10,7 @@ use crate::{
     activity::{Channel, Failure},
     sandbox::{Monitor, Output, Process, RunError, Signal},
     script::{Command, Deployment, Period, Transfer},
+    threads::Threads,
     transfer::Transfers,
 };
 
@@ -18,6 +19,8 @@ use crate::{
 pub(crate) struct Executor {
     runtime: Box<dyn Runtime>,
     transfers: Transfers,
+    /// Those of the runtime and of transfers.
+    threads: Threads,
     /// What was deployed.
     deployment: Option<Deployment>,
     /// A `start` was broken off, so that the runtime is of no use before it is deployed again.
@@ -28,10 +31,11 @@ pub(crate) struct Executor {
 const DYING: Duration = Duration::from_secs(5);
 
 impl Executor {
-    pub(crate) fn new(runtime: Box<dyn Runtime>, transfers: Transfers) -> Self {
+    pub(crate) fn new(runtime: Box<dyn Runtime>, transfers: Transfers, threads: Threads) -> Self {
         Self {
             runtime,
             transfers,
+            threads,
             deployment: None,
             is_broken: false,
         }
@@ -84,6 +88,7 @@ impl Executor {
 
     /// A command was broken off, or has failed: what it leaves behind is removed.
     pub(crate) async fn clean_up(&mut self, command: &Command) {
+        self.threads.at_rest().await;
         match command {
             Command::Deploy(_) => self.clear().await,
             // What was deployed is still to be started, which is possible only anew.
@@ -150,6 +155,7 @@ impl Executor {
             "the command was killed: it has not ended within its timeout of {limit}"
         )))
     }
+
     async fn transfer(&self, transfer: &Transfer, output: &Outlet<'_>) -> Result<(), Failure> {
         let volumes = self.runtime.volumes().ok_or_else(out_of_order)?;
         self.runtime.before_transfer(&transfer.from).await?;

@@ -20,8 +20,12 @@ use crate::{
     image::{Image, Images},
     sandbox::{Command, Monitor, Process, RunError, SandboxGone},
     script::{Deployment, Mount, OnError},
+    threads::Threads,
     transfer::{Volume, Volumes},
-    vm::{self, DiskError, Machine, MachineConfig, MachineVolume, Medium, Parts, create_disk},
+    vm::{
+        self, DiskError, Exchange, Machine, MachineConfig, MachineVolume, Medium, Parts,
+        create_disk,
+    },
 };
 
 /// The name of the disk for what is written, in the work folder.
@@ -53,6 +57,7 @@ pub(crate) struct MachineRuntimeConfig {
 pub(crate) struct MachineRuntime {
     config: MachineRuntimeConfig,
     images: Images,
+    threads: Threads,
     /// None before `deploy`. The image's tree is its file.
     deployed: Option<Deployed>,
     /// What `deploy` has asked for.
@@ -63,10 +68,11 @@ pub(crate) struct MachineRuntime {
 }
 
 impl MachineRuntime {
-    pub(crate) fn new(config: MachineRuntimeConfig, images: Images) -> Self {
+    pub(crate) fn new(config: MachineRuntimeConfig, images: Images, threads: Threads) -> Self {
         Self {
             config,
             images,
+            threads,
             deployed: None,
             wanted: Deployment::default(),
             machine: None,
@@ -260,7 +266,8 @@ impl Runtime for MachineRuntime {
             .config
             .storage_bytes
             .unwrap_or(self.config.memory_bytes);
-        let got = machine.get(&volume.path, &path, &volume.folder, most).await;
+        let files = Exchange::new(machine, &self.threads);
+        let got = files.get(&volume.path, &path, &volume.folder, most).await;
         got.map_err(|error| Failure::of(&error))
     }
 
@@ -268,8 +275,9 @@ impl Runtime for MachineRuntime {
         let (Some((volume, _)), Some(machine)) = (self.place(to), &self.machine) else {
             return Ok(());
         };
-        let put = machine.take(&volume.folder, &volume.path).await;
-        put.map_err(|error| Failure::of(&error))
+        let files = Exchange::new(machine, &self.threads);
+        let taken = files.take(&volume.folder, &volume.path).await;
+        taken.map_err(|error| Failure::of(&error))
     }
 
     fn monitor(&self) -> watch::Receiver<Option<Monitor>> {

@@ -10,8 +10,9 @@ use crate::{
     runtime::{Deployed, MachineRuntimeConfig, Room, boot_machine, protocol::RunProcess},
     sandbox::{Command, Monitor, Process, RunError, Sandbox, SandboxError},
     script::Deployment,
+    threads::Threads,
     transfer::Volumes,
-    vm::Machine,
+    vm::{Exchange, Machine},
 };
 
 /// The code of a program that was not run, as shells have it.
@@ -87,8 +88,10 @@ impl Place {
         match &self.kind {
             Kind::Sandbox(sandbox) => sandbox.run(command).await,
             Kind::Machine(machine, _) => {
+                let threads = Threads::default();
+                let files = Exchange::new(machine, &threads);
                 for volume in &self.deployed.volumes.0 {
-                    let put = machine.put(&volume.folder, &volume.path).await;
+                    let put = files.put(&volume.folder, &volume.path).await;
                     put.map_err(|error| RunError::Refused {
                         code: NOT_RUN,
                         reason: in_one_line(&error),
@@ -134,9 +137,11 @@ pub(super) struct Aftermath {
 
 impl Aftermath {
     pub(super) async fn happen(&self) {
+        let threads = Threads::default();
+        let files = Exchange::new(&self.machine, &threads);
         for volume in &self.volumes.0 {
             let (path, folder) = (&volume.path, &volume.folder);
-            let got = self.machine.get(path, "", folder, self.most_bytes).await;
+            let got = files.get(path, "", folder, self.most_bytes).await;
             if let Err(error) = got {
                 eprintln!("kiln-runtime: {}", in_one_line(&error));
             }

@@ -16,7 +16,7 @@ use prost::bytes::Bytes;
 use tokio::{sync::watch, time::sleep};
 
 use self::{
-    archive::{ArchiveError, Bounds},
+    archive::{ArchiveError, Archives, Bounds},
     digest::Hasher,
     fileset::{PatternError, Selection},
     http::{HttpError, Web},
@@ -32,6 +32,7 @@ use crate::{
     gsb::{Bus, CallError},
     runtime::Travelled,
     script::{ArchiveFormat, Transfer},
+    threads::Threads,
 };
 
 /// What fetches and stores files.
@@ -40,8 +41,7 @@ pub(crate) struct Transfers {
     bus: Bus,
     web: Web,
     patience: Patience,
-    /// What archives may hold.
-    bounds: Bounds,
+    archives: Archives,
     /// How far the transfer is that is under way.
     travelled: watch::Sender<Travelled>,
 }
@@ -86,13 +86,16 @@ pub(crate) enum TransferError {
 
 impl Transfers {
     /// What fetches and stores files; those of an archive have `most` bytes at the most.
-    pub(crate) fn new(bus: Bus, most: u64) -> Self {
+    pub(crate) fn new(bus: Bus, most: u64, threads: Threads) -> Self {
         let patience = Patience::default();
         Self {
             bus,
             web: Web::new(patience),
             patience,
-            bounds: Bounds::of(most),
+            archives: Archives {
+                bounds: Bounds::of(most),
+                threads,
+            },
             travelled: watch::Sender::default(),
         }
     }
@@ -163,7 +166,10 @@ impl Transfers {
         let Packing {
             format, selection, ..
         } = packing;
-        archive::unpack(download, format, folder, selection, self.bounds, disk).await
+        let unpacking = self
+            .archives
+            .unpack(download, format, folder, selection, disk);
+        unpacking.await
     }
 
     async fn open(
@@ -189,7 +195,8 @@ impl Transfers {
             (Location::Container(path), Some(packing)) => {
                 let folder = volumes.open_folder(path)?;
                 let selection = packing.selection.clone();
-                let bytes = archive::pack(folder, packing.format, packing.depth, selection);
+                let Packing { format, depth, .. } = packing;
+                let bytes = self.archives.pack(folder, *format, *depth, selection);
                 (None, bytes.boxed())
             }
         };

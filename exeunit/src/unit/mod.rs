@@ -48,6 +48,7 @@ use crate::{
     service,
     spool::{Disk, Spool},
     supervisor::{Connections, Supervisor},
+    threads::Threads,
     transfer::Transfers,
     usage::{Exceeded, Measured, Meter, UsageLimits},
     windows::Windows,
@@ -177,11 +178,12 @@ impl ExeUnit {
         let signals = Signals::listen().map_err(ExeUnitError::Tokio)?;
         let patience = Duration::from_secs(settings.outlive_node);
         let bus = Bus::connect_for_long(&settings.gsb_url, "exe-unit", patience).await?;
-        let transfers = Transfers::new(bus.clone(), storage_bytes(&agreement));
+        let threads = Threads::default();
+        let transfers = Transfers::new(bus.clone(), storage_bytes(&agreement), threads.clone());
         let images = Images::new(settings.cache_dir.clone(), transfers.clone())
             .bytes_per_second(settings.image_bytes_per_second);
-        let runtime = runtime::choose(command_line, settings, &agreement, images)?;
-        let executor = Executor::new(runtime, transfers);
+        let runtime = runtime::choose(command_line, settings, &agreement, images, &threads)?;
+        let executor = Executor::new(runtime, transfers, threads);
         let monitor = executor.monitor();
         let (activity_id, report_url) = (&settings.activity_id, &settings.report_url);
         let calls = bus

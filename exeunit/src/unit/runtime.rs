@@ -10,6 +10,7 @@ use crate::{
         ExternalConfig, ExternalRuntime, Hardware, MachineRuntime, MachineRuntimeConfig, Room,
         Runtime, SandboxRuntime, SandboxRuntimeConfig,
     },
+    threads::Threads,
 };
 
 /// The memory of a virtual machine if the agreement does not say, in bytes.
@@ -24,6 +25,7 @@ pub(super) fn choose(
     settings: &ServiceBus,
     agreement: &Agreement,
     images: Images,
+    threads: &Threads,
 ) -> Result<Box<dyn Runtime>, NotEntered> {
     Ok(match &command_line.binary {
         RuntimeKind::Sandbox => Box::new(sandbox(settings, agreement, images)?),
@@ -38,7 +40,7 @@ pub(super) fn choose(
                 processors: agreement.cpu_threads.unwrap_or(1),
                 storage_bytes: agreement.storage_bytes,
             };
-            Box::new(MachineRuntime::new(config, images))
+            Box::new(MachineRuntime::new(config, images, threads.clone()))
         }
         RuntimeKind::External(path) => {
             let gib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / GIB);

@@ -4,21 +4,18 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    pin::pin,
 };
 
-use futures::StreamExt;
-use prost::bytes::{Bytes, BytesMut};
-use tokio::{sync::mpsc, task::spawn_blocking};
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use futures::{StreamExt, TryStreamExt};
 
 use super::Machine;
 use crate::{
+    bridge::{self, SinkWriter},
     cause::in_one_line,
     sandbox::{Output, RunError, SandboxGone, Task, pack},
+    threads::Threads,
 };
-
-/// How many bytes are sent at once.
-const PIECE: usize = 256 << 10;
 
 /// Why files did not arrive.
 #[derive(Debug, thiserror::Error)]
@@ -33,58 +30,52 @@ pub(crate) enum ExchangeError {
     Gone(#[from] SandboxGone),
 }
 
-impl Machine {
+/// Copies files into a machine's volumes and out of them.
+pub(crate) struct Exchange<'a> {
+    machine: &'a Machine,
+    threads: &'a Threads,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(machine: &'a Machine, threads: &'a Threads) -> Self {
+        Self { machine, threads }
+    }
+
     /// Copies all that is in a folder here into a volume.
     pub(crate) async fn put(&self, folder: &Path, volume: &str) -> Result<(), ExchangeError> {
         if is_empty(folder) {
             return Ok(());
         }
-        let (pieces, mut received) = mpsc::channel(2);
+        let (failed, guest) = (in_folder(volume), in_guest(volume));
+        let (sink, pieces) = bridge::out();
         let from = folder.to_owned();
-        let packing = spawn_blocking(move || {
-            let mut to = Pieces {
-                pieces,
-                pending: BytesMut::new(),
-            };
-            pack(&from, Path::new(""), &mut to)
+        self.threads.start(move || {
+            let mut archive = SinkWriter::new(&sink);
+            let packed = pack(&from, Path::new(""), &mut archive).and_then(|()| archive.flush());
+            drop(archive);
+            sink.end(packed);
         });
-        while let Some(piece) = received.recv().await {
-            let stored = self.store(piece).await?;
-            if let Some(reason) = stored {
-                let volume = volume.to_owned();
-                return Err(ExchangeError::Guest { volume, reason });
+        let mut pieces = pin!(pieces);
+        while let Some(piece) = pieces.try_next().await.map_err(&failed)? {
+            if let Some(reason) = self.machine.store(piece).await? {
+                return Err(guest(reason));
             }
         }
-        let failed = |source| ExchangeError::Folder {
-            volume: volume.to_owned(),
-            source,
-        };
-        packing
-            .await
-            .map_err(io::Error::other)
-            .flatten()
-            .map_err(failed)?;
-        let mut process = self.run_task(Task::Unpack, [volume, ""]).await?;
+        let mut process = self.machine.run_task(Task::Unpack, [volume, ""]).await?;
         let mut complaint = Vec::new();
         while let Some(Output::Stdout(bytes) | Output::Stderr(bytes)) = process.next().await {
             complaint.extend_from_slice(&bytes);
         }
-        if !process.wait().await?.is_success() {
-            return Err(ExchangeError::Guest {
-                volume: volume.to_owned(),
-                reason: String::from_utf8_lossy(&complaint).trim().to_owned(),
-            });
+        match process.wait().await?.is_success() {
+            true => Ok(()),
+            false => Err(guest(String::from_utf8_lossy(&complaint).trim().to_owned())),
         }
-        Ok(())
     }
 
     /// Moves all that is in a folder here into a volume.
     pub(crate) async fn take(&self, folder: &Path, volume: &str) -> Result<(), ExchangeError> {
         self.put(folder, volume).await?;
-        empty(folder).map_err(|source| ExchangeError::Folder {
-            volume: volume.to_owned(),
-            source,
-        })
+        empty(folder).map_err(in_folder(volume))
     }
 
     /// Copies what is at a path of a volume into a folder here, and nothing else is left there, up to a number of bytes.
@@ -95,58 +86,50 @@ impl Machine {
         folder: &Path,
         most_bytes: u64,
     ) -> Result<(), ExchangeError> {
-        let failed = |source| ExchangeError::Folder {
-            volume: volume.to_owned(),
-            source,
-        };
-        empty(folder).map_err(failed)?;
-        let process = self.run_task(Task::Pack, [volume, path]).await?;
-        let mut received = 0;
-        let pieces = process.filter_map(move |output| {
-            let piece = match output {
-                Output::Stdout(bytes) => {
-                    received += bytes.len() as u64;
-                    match received <= most_bytes {
-                        true => Ok(bytes),
-                        false => Err(io::Error::other("it is more than was agreed on")),
-                    }
-                }
-                Output::Stderr(bytes) => Err(io::Error::other(
-                    String::from_utf8_lossy(&bytes).into_owned(),
-                )),
-            };
-            futures::future::ready(Some(piece))
-        });
-        let reader = SyncIoBridge::new(StreamReader::new(Box::pin(pieces)));
+        empty(folder).map_err(in_folder(volume))?;
+        let guest = in_guest(volume);
+        let mut packing = self.machine.run_task(Task::Pack, [volume, path]).await?;
+        let (source, reader) = bridge::into();
         let to = folder.to_owned();
-        let unpacked = spawn_blocking(move || tar::Archive::new(reader).unpack(to)).await;
-        let unpacked = unpacked.map_err(io::Error::other).flatten();
-        unpacked.map_err(|error| ExchangeError::Guest {
-            volume: volume.to_owned(),
-            reason: in_one_line(&error),
-        })
-    }
-}
-
-/// Takes an archive in, and sends it on in pieces.
-struct Pieces {
-    pieces: mpsc::Sender<Bytes>,
-    pending: BytesMut,
-}
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.pending.extend_from_slice(bytes);
-        if self.pending.len() >= PIECE {
-            self.flush()?;
+        let unpacked = self
+            .threads
+            .start(move || tar::Archive::new(reader).unpack(to));
+        let mut received = 0;
+        while let Some(output) = packing.next().await {
+            let bytes = match output {
+                Output::Stdout(bytes) => bytes,
+                Output::Stderr(complaint) => {
+                    return Err(guest(String::from_utf8_lossy(&complaint).into_owned()));
+                }
+            };
+            received += bytes.len() as u64;
+            if received > most_bytes {
+                return Err(guest("it is more than was agreed on".to_owned()));
+            }
+            // Who has failed takes no more.
+            if source.send(bytes).await.is_err() {
+                break;
+            }
         }
-        Ok(bytes.len())
+        source.end().await;
+        let unpacked = unpacked.await.map_err(io::Error::other).flatten();
+        unpacked.map_err(|error| guest(in_one_line(&error)))
     }
+}
 
-    fn flush(&mut self) -> io::Result<()> {
-        let piece = self.pending.split().freeze();
-        let sent = self.pieces.blocking_send(piece);
-        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+fn in_folder(volume: &str) -> impl Fn(io::Error) -> ExchangeError {
+    let volume = volume.to_owned();
+    move |source| ExchangeError::Folder {
+        volume: volume.clone(),
+        source,
+    }
+}
+
+fn in_guest(volume: &str) -> impl Fn(String) -> ExchangeError {
+    let volume = volume.to_owned();
+    move |reason| ExchangeError::Guest {
+        volume: volume.clone(),
+        reason,
     }
 }
 

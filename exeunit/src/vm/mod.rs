@@ -15,11 +15,14 @@ mod parts;
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use self::accelerator::{Verdict, objection};
-pub(crate) use self::disk::{DiskError, create as create_disk};
 pub use self::{
     accelerator::Accelerator,
     machine::{Machine, MachineConfig, MachineError, MachineVolume, Medium},
     parts::{Parts, PartsError, folder, install},
+};
+pub(crate) use self::{
+    disk::{DiskError, create as create_disk},
+    exchange::Exchange,
 };
 use crate::Program;
 

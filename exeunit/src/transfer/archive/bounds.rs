@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::ArchiveError;
 
 /// How much an archive may hold.
@@ -55,19 +57,22 @@ pub(super) struct Tally {
     bytes: u64,
     /// How much of the archive was read.
     read: Arc<AtomicU64>,
+    unwanted: CancellationToken,
 }
 
 impl Tally {
-    pub(super) fn new(bounds: Bounds, read: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(bounds: Bounds, read: Arc<AtomicU64>, unwanted: CancellationToken) -> Self {
         Self {
             bounds,
             entries: 0,
             bytes: 0,
             read,
+            unwanted,
         }
     }
 
     pub(super) fn entry(&mut self) -> Result<(), ArchiveError> {
+        self.check_wanted()?;
         self.entries += 1;
         match self.entries <= self.bounds.entries {
             true => Ok(()),
@@ -79,6 +84,7 @@ impl Tally {
     }
 
     pub(super) fn bytes(&mut self, bytes: usize) -> Result<(), ArchiveError> {
+        self.check_wanted()?;
         self.bytes += bytes as u64;
         self.bounds.check_bytes(self.bytes)?;
         let allowed = self
@@ -91,6 +97,13 @@ impl Tally {
                 limit: self.bounds.ratio,
                 what: "times its own size in it",
             }),
+        }
+    }
+
+    fn check_wanted(&self) -> Result<(), ArchiveError> {
+        match self.unwanted.is_cancelled() {
+            true => Err(ArchiveError::BrokenOff),
+            false => Ok(()),
         }
     }
 }

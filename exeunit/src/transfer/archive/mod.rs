@@ -4,7 +4,6 @@
 //! links say, and nothing but files, folders and links inside of the folder comes out of it.
 
 mod bounds;
-mod bridge;
 mod pack;
 mod unpack;
 
@@ -12,11 +11,12 @@ use std::{io, os::fd::OwnedFd, path::Path};
 
 use futures::Stream;
 use prost::bytes::Bytes;
-use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 pub(super) use self::bounds::Bounds;
+use self::unpack::Unpacking;
 use super::{Download, TransferError, fileset::Selection};
-use crate::script::ArchiveFormat;
+use crate::{bridge, script::ArchiveFormat, threads::Threads};
 
 /// Why an archive cannot be packed or unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -35,51 +35,74 @@ pub(crate) enum ArchiveError {
     TooMuch { limit: u64, what: &'static str },
     #[error("the archive cannot be kept until it is whole")]
     Keep(#[source] io::Error),
+    #[error("unpacking was broken off")]
+    BrokenOff,
 }
 
-/// A folder as an archive: a stream of its bytes, which is packed as it is read.
-pub(super) fn pack(
-    folder: OwnedFd,
-    format: ArchiveFormat,
-    depth: Option<usize>,
-    selection: Selection,
-) -> impl Stream<Item = Result<Bytes, TransferError>> + Send {
-    let (sink, pieces) = bridge::out();
-    spawn_blocking(move || {
-        let result = pack::pack(&folder, format, depth, &selection, &sink);
-        sink.end(result.map_err(TransferError::from));
-    });
-    pieces
+/// What packs and unpacks.
+#[derive(Clone, Debug)]
+pub(super) struct Archives {
+    /// What archives may hold.
+    pub(super) bounds: Bounds,
+    pub(super) threads: Threads,
 }
 
-/// Unpacks an archive into a folder, as it comes; or, if that cannot be, from an unnamed file in `disk`.
-pub(super) async fn unpack(
-    mut archive: Download,
-    format: ArchiveFormat,
-    folder: OwnedFd,
-    selection: Selection,
-    bounds: Bounds,
-    disk: &Path,
-) -> Result<(), TransferError> {
-    // A zip has its list at the end, and a hash is known at the end only: nothing is unpacked before.
-    let is_zip = matches!(format, ArchiveFormat::Zip | ArchiveFormat::ZipStored);
-    if is_zip || archive.has_digest() {
-        let file = keep(&mut archive, &bounds, disk).await?;
-        let unpacked =
-            blocking(move || unpack::unpack_file(file, format, &folder, &selection, bounds));
-        return Ok(unpacked.await?);
+impl Archives {
+    /// A folder as an archive: a stream of its bytes, which is packed as it is read.
+    pub(super) fn pack(
+        &self,
+        folder: OwnedFd,
+        format: ArchiveFormat,
+        depth: Option<usize>,
+        selection: Selection,
+    ) -> impl Stream<Item = Result<Bytes, TransferError>> + Send + use<> {
+        let (sink, pieces) = bridge::out();
+        self.threads.start(move || {
+            let result = pack::pack(&folder, format, depth, &selection, &sink);
+            sink.end(result.map_err(TransferError::from));
+        });
+        pieces
     }
-    let (source, reader) = bridge::into();
-    let unpacking =
-        spawn_blocking(move || unpack::unpack(reader, format, &folder, &selection, bounds));
-    while let Some(bytes) = archive.next().await? {
-        // Who has enough, or has failed, takes no more.
-        if source.send(bytes).await.is_err() {
-            break;
+
+    /// Unpacks an archive into a folder, as it comes; or, if that cannot be, from an unnamed file in `disk`.
+    pub(super) async fn unpack(
+        &self,
+        mut archive: Download,
+        format: ArchiveFormat,
+        folder: OwnedFd,
+        selection: Selection,
+        disk: &Path,
+    ) -> Result<(), TransferError> {
+        let unwanted = CancellationToken::new();
+        let _broken_off = unwanted.clone().drop_guard();
+        let unpacking = Unpacking {
+            folder,
+            selection,
+            bounds: self.bounds,
+            unwanted,
+        };
+        // A zip has its list at the end, and a hash is known at the end only: nothing is unpacked before.
+        let is_zip = matches!(format, ArchiveFormat::Zip | ArchiveFormat::ZipStored);
+        let unpacked = if is_zip || archive.has_digest() {
+            let file = keep(&mut archive, &self.bounds, disk).await?;
+            self.threads.start(move || unpacking.file(file, format))
+        } else {
+            let (source, reader) = bridge::into();
+            let unpacked = self.threads.start(move || unpacking.tar(reader, format));
+            while let Some(bytes) = archive.next().await? {
+                // Who has enough, or has failed, takes no more.
+                if source.send(bytes).await.is_err() {
+                    break;
+                }
+            }
+            source.end().await;
+            unpacked
+        };
+        match unpacked.await {
+            Ok(result) => Ok(result?),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
-    source.end().await;
-    Ok(joined(unpacking.await)?)
 }
 
 /// All of an archive in an unnamed file.
@@ -101,19 +124,6 @@ async fn keep(
     let flushed = tokio::io::AsyncWriteExt::flush(&mut file).await;
     flushed.map_err(failed)?;
     Ok(file.into_std().await)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
-) -> Result<T, ArchiveError> {
-    joined(spawn_blocking(work).await)
-}
-
-fn joined<T>(result: Result<T, tokio::task::JoinError>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
 }
 
 #[cfg(test)]

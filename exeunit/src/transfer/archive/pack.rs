@@ -17,11 +17,12 @@ use rustix::{
 };
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-use super::{
-    ArchiveError,
+use super::ArchiveError;
+use crate::{
     bridge::{Sink, SinkWriter},
+    script::ArchiveFormat,
+    transfer::{TransferError, fileset::Selection},
 };
-use crate::{script::ArchiveFormat, transfer::fileset::Selection};
 
 /// How well xz packs: with little memory.
 const XZ_LEVEL: u32 = 2;
@@ -30,13 +31,15 @@ const DEEPEST: usize = 128;
 /// From this size on, a zip archive has a size of another form.
 const LARGE: u64 = u32::MAX as u64;
 
+type Writer<'a> = SinkWriter<'a, TransferError>;
+
 /// Packs a folder, in the order of its names.
 pub(super) fn pack(
     folder: &OwnedFd,
     format: ArchiveFormat,
     depth: Option<usize>,
     selection: &Selection,
-    sink: &Sink,
+    sink: &Sink<TransferError>,
 ) -> Result<(), ArchiveError> {
     let writer = SinkWriter::new(sink);
     let walk = Walk {
@@ -63,7 +66,7 @@ pub(super) fn pack(
     }
 }
 
-fn finish(mut writer: SinkWriter<'_>) -> Result<(), ArchiveError> {
+fn finish(mut writer: Writer<'_>) -> Result<(), ArchiveError> {
     writer.flush().map_err(broken)
 }
 
@@ -101,7 +104,7 @@ impl Walk<'_> {
     fn zip(
         &self,
         folder: &OwnedFd,
-        writer: SinkWriter<'_>,
+        writer: Writer<'_>,
         method: CompressionMethod,
     ) -> Result<(), ArchiveError> {
         let writer = ZipWriter::new_stream(writer);
@@ -274,7 +277,7 @@ impl<W: Write> Pack for tar::Builder<W> {
 }
 
 struct Zip<'a> {
-    writer: ZipWriter<zip::write::StreamWriter<SinkWriter<'a>>>,
+    writer: ZipWriter<zip::write::StreamWriter<Writer<'a>>>,
     method: CompressionMethod,
 }
 

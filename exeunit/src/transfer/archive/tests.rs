@@ -81,7 +81,8 @@ async fn packed(
     depth: Option<usize>,
     selection: Selection,
 ) -> Vec<u8> {
-    let pieces: Vec<Bytes> = pack(open(folder), format, depth, selection)
+    let pieces: Vec<Bytes> = within(ENOUGH)
+        .pack(open(folder), format, depth, selection)
         .try_collect()
         .await
         .expect("it is packed");
@@ -114,12 +115,22 @@ async fn unpacked(
     fs::write(folder.path().join("secret"), "secret").expect("a file");
     let all = Selection::default();
     let archive = download(bytes, None);
-    let result = unpack(archive, format, open(&target), all, bounds, folder.path()).await;
+    let archives = within(bounds);
+    let result = archives
+        .unpack(archive, format, open(&target), all, folder.path())
+        .await;
     let result = result.map_err(|error| crate::cause::in_one_line(&error));
     let secret = fs::read(folder.path().join("secret")).expect("it is there");
     assert_eq!(secret, b"secret");
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
     (folder, result)
+}
+
+fn within(bounds: Bounds) -> Archives {
+    Archives {
+        bounds,
+        threads: Threads::default(),
+    }
 }
 
 const ENOUGH: Bounds = Bounds {
@@ -211,16 +222,16 @@ async fn depth_and_fileset_choose() {
     let folder = tempfile::tempdir().expect("a folder");
     let (archive, target) = (download(bytes, None), open(folder.path()));
     let selection = set(json!("*"));
-    unpack(
-        archive,
-        ArchiveFormat::TarXz,
-        target,
-        selection,
-        ENOUGH,
-        folder.path(),
-    )
-    .await
-    .expect("it is unpacked");
+    within(ENOUGH)
+        .unpack(
+            archive,
+            ArchiveFormat::TarXz,
+            target,
+            selection,
+            folder.path(),
+        )
+        .await
+        .expect("it is unpacked");
     assert_eq!(
         names(folder.path()),
         ["large", "link", "nothing", "program"]
@@ -310,12 +321,12 @@ async fn a_link_that_is_there_already_leads_nowhere() {
         let bytes = tar_with(tar::EntryType::Regular, path.as_bytes(), b"");
         let archive = download(bytes, None);
         let all = Selection::default();
-        let result = unpack(
+        let archives = within(ENOUGH);
+        let result = archives.unpack(
             archive,
             ArchiveFormat::Tar,
             open(&target),
             all,
-            ENOUGH,
             folder.path(),
         );
         let error = result.await.expect_err("it is refused").to_string();
@@ -324,16 +335,16 @@ async fn a_link_that_is_there_already_leads_nowhere() {
     // A file takes the place of a link, and is not written through it.
     let bytes = tar_with(tar::EntryType::Regular, b"file", b"");
     let (archive, all) = (download(bytes, None), Selection::default());
-    unpack(
-        archive,
-        ArchiveFormat::Tar,
-        open(&target),
-        all,
-        ENOUGH,
-        folder.path(),
-    )
-    .await
-    .expect("it is unpacked");
+    within(ENOUGH)
+        .unpack(
+            archive,
+            ArchiveFormat::Tar,
+            open(&target),
+            all,
+            folder.path(),
+        )
+        .await
+        .expect("it is unpacked");
     assert!(
         fs::symlink_metadata(target.join("file"))
             .expect("a file")
@@ -474,16 +485,55 @@ async fn nothing_is_unpacked_before_the_hash_is_right() {
     let folder = tempfile::tempdir().expect("a folder");
     let (archive, all) = (download(bytes, digest), Selection::default());
     let target = open(folder.path());
-    let result = unpack(
-        archive,
-        ArchiveFormat::Tar,
-        target,
-        all,
-        ENOUGH,
-        folder.path(),
-    )
-    .await;
+    let result = within(ENOUGH)
+        .unpack(archive, ArchiveFormat::Tar, target, all, folder.path())
+        .await;
     let error = result.expect_err("the hash is wrong").to_string();
     assert!(error.contains("and should be 0000"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}
+
+#[tokio::test]
+async fn a_thread_whose_work_is_broken_off_leaves_no_half_of_a_file() {
+    let bytes = packed(
+        tree().path(),
+        ArchiveFormat::Tar,
+        None,
+        Selection::default(),
+    )
+    .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (halfway, mut is_halfway) = tokio::sync::mpsc::channel(1);
+    let mut archive = download(bytes[..200_000].to_vec(), None);
+    let rest = futures::stream::once(async move {
+        // Half of the file `large` was sent by then.
+        halfway.send(()).await.expect("the test waits");
+        std::future::pending().await
+    });
+    archive.bytes = Box::pin(futures::StreamExt::chain(archive.bytes, rest));
+    let archives = within(ENOUGH);
+    let (target, all) = (open(folder.path()), Selection::default());
+    let unpacking = archives.unpack(archive, ArchiveFormat::Tar, target, all, folder.path());
+    tokio::select! {
+        result = unpacking => panic!("it has ended: {result:?}"),
+        _ = is_halfway.recv() => {}
+    }
+    archives.threads.at_rest().await;
+    assert_eq!(listing(folder.path()), ["empty: folder"]);
+}
+
+#[test]
+fn what_nobody_waits_for_is_not_unpacked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let unpacking = Unpacking {
+        folder: open(folder.path()),
+        selection: Selection::default(),
+        bounds: ENOUGH,
+        unwanted: CancellationToken::new(),
+    };
+    unpacking.unwanted.cancel();
+    let bytes = tar_with(tar::EntryType::Regular, b"file", b"");
+    let unpacked = unpacking.tar(&*bytes, ArchiveFormat::Tar);
+    assert!(matches!(unpacked, Err(ArchiveError::BrokenOff)));
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
 }

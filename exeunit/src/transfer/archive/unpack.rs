@@ -9,12 +9,14 @@ use std::{
         unix::ffi::OsStrExt,
     },
     path::{Component, Path, PathBuf},
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use rustix::{
     fs::{AtFlags, Mode, OFlags, fchmod, openat, symlinkat, unlinkat},
     io::Errno,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     ArchiveError, Bounds,
@@ -36,53 +38,81 @@ const LINK: u64 = 4096;
 /// The most entries of a zip archive that has no list for more.
 const ZIP_ENTRIES: u64 = 65_534;
 
-/// Unpacks an archive that is whole.
-pub(super) fn unpack_file(
-    mut file: File,
-    format: ArchiveFormat,
-    folder: &OwnedFd,
-    selection: &Selection,
-    bounds: Bounds,
-) -> Result<(), ArchiveError> {
-    use io::Seek;
-    file.rewind().map_err(ArchiveError::Keep)?;
-    match format {
-        ArchiveFormat::Zip | ArchiveFormat::ZipStored => {
-            unpack_zip(file, folder, selection, bounds)
-        }
-        _ => unpack(file, format, folder, selection, bounds),
-    }
+/// How an archive is unpacked.
+pub(super) struct Unpacking {
+    pub(super) folder: OwnedFd,
+    pub(super) selection: Selection,
+    pub(super) bounds: Bounds,
+    /// Nobody waits for it any more.
+    pub(super) unwanted: CancellationToken,
 }
 
-/// Unpacks a tape archive as it comes.
-pub(super) fn unpack(
-    archive: impl Read,
-    format: ArchiveFormat,
-    folder: &OwnedFd,
-    selection: &Selection,
-    bounds: Bounds,
-) -> Result<(), ArchiveError> {
-    let (archive, read) = Counting::new(archive);
-    let target = Target {
-        folder,
-        selection,
-        tally: Tally::new(bounds, read),
-    };
-    match format {
-        ArchiveFormat::TarGz => unpack_tar(flate2::read::MultiGzDecoder::new(archive), target),
-        ArchiveFormat::TarBz2 => unpack_tar(bzip2::read::MultiBzDecoder::new(archive), target),
-        ArchiveFormat::TarXz => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(
-                XZ_MEMORY,
-                liblzma::stream::CONCATENATED,
-            );
-            let stream = stream.map_err(|error| ArchiveError::Malformed(error.into()))?;
-            unpack_tar(
-                liblzma::read::XzDecoder::new_stream(archive, stream),
-                target,
-            )
+impl Unpacking {
+    /// Unpacks an archive that is whole.
+    pub(super) fn file(&self, mut file: File, format: ArchiveFormat) -> Result<(), ArchiveError> {
+        use io::Seek;
+        file.rewind().map_err(ArchiveError::Keep)?;
+        match format {
+            ArchiveFormat::Zip | ArchiveFormat::ZipStored => self.zip(file),
+            _ => self.tar(file, format),
         }
-        _ => unpack_tar(archive, target),
+    }
+
+    /// Unpacks a tape archive as it comes.
+    pub(super) fn tar(
+        &self,
+        archive: impl Read,
+        format: ArchiveFormat,
+    ) -> Result<(), ArchiveError> {
+        let (archive, read) = Counting::new(archive);
+        let target = self.target(read);
+        match format {
+            ArchiveFormat::TarGz => unpack_tar(flate2::read::MultiGzDecoder::new(archive), target),
+            ArchiveFormat::TarBz2 => unpack_tar(bzip2::read::MultiBzDecoder::new(archive), target),
+            ArchiveFormat::TarXz => {
+                let concatenated = liblzma::stream::CONCATENATED;
+                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, concatenated);
+                let stream = stream.map_err(|error| ArchiveError::Malformed(error.into()))?;
+                let decoder = liblzma::read::XzDecoder::new_stream(archive, stream);
+                unpack_tar(decoder, target)
+            }
+            _ => unpack_tar(archive, target),
+        }
+    }
+
+    fn zip(&self, file: File) -> Result<(), ArchiveError> {
+        let malformed = |error: zip::result::ZipError| ArchiveError::Malformed(error.into());
+        check_list(&file, self.bounds.entries.min(ZIP_ENTRIES))?;
+        let length = file.metadata().map_err(ArchiveError::Keep)?.len();
+        let mut target = self.target(Arc::new(length.into()));
+        let mut archive = zip::ZipArchive::new(io::BufReader::new(file)).map_err(malformed)?;
+        for number in 0..archive.len() {
+            let mut entry = archive.by_index(number).map_err(malformed)?;
+            let path = entry.name_raw().to_owned();
+            let mode = entry.unix_mode().unwrap_or(0o644);
+            let kind = if entry.is_dir() {
+                Kind::Folder
+            } else if entry.is_symlink() {
+                let mut link = Vec::new();
+                let read = entry.by_ref().take(LINK).read_to_end(&mut link);
+                read.map_err(ArchiveError::Malformed)?;
+                Kind::Link(link)
+            } else if entry.is_file() {
+                Kind::File { mode }
+            } else {
+                Kind::Refused("it is neither a file, nor a folder, nor a link")
+            };
+            target.take(&path, kind, &mut entry)?;
+        }
+        Ok(())
+    }
+
+    fn target(&self, read: Arc<AtomicU64>) -> Target<'_> {
+        Target {
+            folder: &self.folder,
+            selection: &self.selection,
+            tally: Tally::new(self.bounds, read, self.unwanted.clone()),
+        }
     }
 }
 
@@ -114,43 +144,6 @@ fn unpack_tar(archive: impl Read, mut target: Target<'_>) -> Result<(), ArchiveE
         gate.open();
         target.take(&path, kind, &mut entry)?;
     }
-}
-
-fn unpack_zip(
-    file: File,
-    folder: &OwnedFd,
-    selection: &Selection,
-    bounds: Bounds,
-) -> Result<(), ArchiveError> {
-    let malformed = |error: zip::result::ZipError| ArchiveError::Malformed(error.into());
-    check_list(&file, bounds.entries.min(ZIP_ENTRIES))?;
-    let length = file.metadata().map_err(ArchiveError::Keep)?.len();
-    let read = std::sync::Arc::new(length.into());
-    let mut target = Target {
-        folder,
-        selection,
-        tally: Tally::new(bounds, read),
-    };
-    let mut archive = zip::ZipArchive::new(io::BufReader::new(file)).map_err(malformed)?;
-    for number in 0..archive.len() {
-        let mut entry = archive.by_index(number).map_err(malformed)?;
-        let path = entry.name_raw().to_owned();
-        let mode = entry.unix_mode().unwrap_or(0o644);
-        let kind = if entry.is_dir() {
-            Kind::Folder
-        } else if entry.is_symlink() {
-            let mut link = Vec::new();
-            let read = entry.by_ref().take(LINK).read_to_end(&mut link);
-            read.map_err(ArchiveError::Malformed)?;
-            Kind::Link(link)
-        } else if entry.is_file() {
-            Kind::File { mode }
-        } else {
-            Kind::Refused("it is neither a file, nor a folder, nor a link")
-        };
-        target.take(&path, kind, &mut entry)?;
-    }
-    Ok(())
 }
 
 /// Looks how many entries the list at the end of a zip archive has, before it is read into memory.

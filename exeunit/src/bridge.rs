@@ -6,21 +6,16 @@ use futures::Stream;
 use prost::bytes::{Buf, Bytes};
 use tokio::sync::mpsc;
 
-use crate::transfer::TransferError;
-
 /// How many pieces may be on the way.
 const PIECES: usize = 4;
 /// How large a piece is.
 const PIECE: usize = 64 << 10;
 
 /// Where a thread writes to.
-pub(super) struct Sink(mpsc::Sender<Result<Bytes, TransferError>>);
+pub(crate) struct Sink<E>(mpsc::Sender<Result<Bytes, E>>);
 
 /// From a thread: what it writes to, and what arrives.
-pub(super) fn out() -> (
-    Sink,
-    impl Stream<Item = Result<Bytes, TransferError>> + Send,
-) {
+pub(crate) fn out<E: Send + 'static>() -> (Sink<E>, impl Stream<Item = Result<Bytes, E>> + Send) {
     let (sink, pieces) = mpsc::channel(PIECES);
     let pieces = futures::stream::unfold(pieces, |mut pieces| async move {
         Some((pieces.recv().await?, pieces))
@@ -28,9 +23,9 @@ pub(super) fn out() -> (
     (Sink(sink), pieces)
 }
 
-impl Sink {
+impl<E> Sink<E> {
     /// Tells whoever reads if the thread has failed.
-    pub(super) fn end(self, result: Result<(), TransferError>) {
+    pub(crate) fn end(self, result: Result<(), E>) {
         if let Err(error) = result {
             // Who has gone does not need to know.
             let _ = self.0.blocking_send(Err(error));
@@ -39,13 +34,13 @@ impl Sink {
 }
 
 /// Writes to a [`Sink`] in pieces of a good size.
-pub(super) struct SinkWriter<'a> {
-    sink: &'a Sink,
+pub(crate) struct SinkWriter<'a, E> {
+    sink: &'a Sink<E>,
     buffer: Vec<u8>,
 }
 
-impl<'a> SinkWriter<'a> {
-    pub(super) fn new(sink: &'a Sink) -> Self {
+impl<'a, E> SinkWriter<'a, E> {
+    pub(crate) fn new(sink: &'a Sink<E>) -> Self {
         Self {
             sink,
             buffer: Vec::with_capacity(PIECE),
@@ -53,7 +48,7 @@ impl<'a> SinkWriter<'a> {
     }
 }
 
-impl Write for SinkWriter<'_> {
+impl<E> Write for SinkWriter<'_, E> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = bytes.len().min(PIECE - self.buffer.len());
         self.buffer.extend_from_slice(&bytes[..length]);
@@ -74,10 +69,10 @@ impl Write for SinkWriter<'_> {
 }
 
 /// Where the async world sends bytes to. A thread that reads fails unless this is ended before it is dropped.
-pub(super) struct Source(mpsc::Sender<Option<Bytes>>);
+pub(crate) struct Source(mpsc::Sender<Option<Bytes>>);
 
 /// Into a thread: where bytes are sent to, and where it reads them.
-pub(super) fn into() -> (Source, SourceReader) {
+pub(crate) fn into() -> (Source, SourceReader) {
     let (source, pieces) = mpsc::channel(PIECES);
     let reader = SourceReader {
         pieces,
@@ -88,22 +83,22 @@ pub(super) fn into() -> (Source, SourceReader) {
 }
 
 /// The thread does not read any more.
-pub(super) struct NotRead;
+pub(crate) struct NotRead;
 
 impl Source {
-    pub(super) async fn send(&self, bytes: Bytes) -> Result<(), NotRead> {
+    pub(crate) async fn send(&self, bytes: Bytes) -> Result<(), NotRead> {
         self.0.send(Some(bytes)).await.map_err(|_| NotRead)
     }
 
     /// There is no more.
-    pub(super) async fn end(self) {
+    pub(crate) async fn end(self) {
         // A thread that does not read any more needs no end.
         let _ = self.0.send(None).await;
     }
 }
 
 /// Reads what is sent to a [`Source`].
-pub(super) struct SourceReader {
+pub(crate) struct SourceReader {
     pieces: mpsc::Receiver<Option<Bytes>>,
     piece: Bytes,
     is_at_end: bool,
