@@ -19,7 +19,7 @@ use tokio::{io::AsyncWriteExt, task::spawn_blocking, time::sleep};
 
 use crate::{
     sandbox::adopt,
-    transfer::{Digest, Download, LocationError, Source, TransferError, Transfers},
+    transfer::{Digest, LocationError, Source, TransferError, Transfers},
 };
 
 /// An image that lies ready.
@@ -35,6 +35,7 @@ pub(crate) struct Image {
 pub(crate) struct Images {
     folder: PathBuf,
     transfers: Transfers,
+    most_bytes: u64,
     bytes_per_second: Option<u64>,
 }
 
@@ -60,6 +61,8 @@ pub(crate) enum ImageError {
         path: PathBuf,
         source: io::Error,
     },
+    #[error("the image {digest} is larger than {limit} bytes, the most that this provider fetches")]
+    TooLarge { digest: Digest, limit: u64 },
     #[error("what is in the image is too much: {found} {what}, where {limit} are the most")]
     TooMuch {
         what: &'static str,
@@ -79,8 +82,14 @@ impl Images {
         Self {
             folder,
             transfers,
+            most_bytes: u64::MAX,
             bytes_per_second: None,
         }
+    }
+
+    /// Fetches no images that are larger: all of a machine share a folder.
+    pub(crate) fn most_bytes(self, most_bytes: u64) -> Self {
+        Self { most_bytes, ..self }
     }
 
     /// Fetches images no faster than this.
@@ -126,14 +135,29 @@ impl Images {
     /// Puts an image's file where it becomes whole.
     async fn fetch(&self, claim: &Claim, source: Source, digest: Digest) -> Result<(), ImageError> {
         tracing::info!(%digest, "fetching an image");
-        let failed = |source| ImageError::Fetch { digest, source };
-        match self.transfers.fetch(source).await {
-            Ok(download) => claim
-                .store(download, self.bytes_per_second)
-                .await?
-                .map_err(failed),
-            Err(error) => Err(failed(error)),
+        let failed = |source| ImageError::Fetch {
+            digest: digest.clone(),
+            source,
+        };
+        let mut download = self.transfers.fetch(source).await.map_err(failed)?;
+        let path = claim.begin()?.join(IMAGE);
+        // Not in another thread, which would go on beside the drop of a claim that is given up, and put a file into
+        // the folder that is being removed.
+        let file = File::create(&path).map_err(at("create", &path))?;
+        let mut file = tokio::fs::File::from_std(file);
+        let mut length = 0;
+        while let Some(bytes) = download.next().await.map_err(failed)? {
+            length += bytes.len() as u64;
+            if length > self.most_bytes {
+                let limit = self.most_bytes;
+                return Err(ImageError::TooLarge { digest, limit });
+            }
+            if let Some(rate) = self.bytes_per_second {
+                sleep(Duration::from_secs_f64(bytes.len() as f64 / rate as f64)).await;
+            }
+            file.write_all(&bytes).await.map_err(at("write", &path))?;
         }
+        file.flush().await.map_err(at("write", &path))
     }
 }
 
@@ -251,37 +275,11 @@ struct Claim {
 }
 
 impl Claim {
-    fn begin(&self) -> Result<(), ImageError> {
+    /// The folder for what is not whole yet.
+    fn begin(&self) -> Result<&Path, ImageError> {
         let partial = &self.slot.partial;
-        fs::create_dir(partial).map_err(at("create", partial))
-    }
-
-    /// Writes the image's file. The inner error is that of the download.
-    async fn store(
-        &self,
-        mut download: Download,
-        bytes_per_second: Option<u64>,
-    ) -> Result<Result<(), TransferError>, ImageError> {
-        self.begin()?;
-        let path = self.slot.partial.join(IMAGE);
-        // Not in another thread, which would go on beside the drop of a claim that is given up, and put a file into
-        // the folder that is being removed.
-        let file = File::create(&path).map_err(at("create", &path))?;
-        let mut file = tokio::fs::File::from_std(file);
-        loop {
-            match download.next().await {
-                Ok(Some(bytes)) => {
-                    if let Some(rate) = bytes_per_second {
-                        sleep(Duration::from_secs_f64(bytes.len() as f64 / rate as f64)).await;
-                    }
-                    file.write_all(&bytes).await.map_err(at("write", &path))?;
-                }
-                Ok(None) => break,
-                Err(error) => return Ok(Err(error)),
-            }
-        }
-        file.flush().await.map_err(at("write", &path))?;
-        Ok(Ok(()))
+        fs::create_dir(partial).map_err(at("create", partial))?;
+        Ok(partial)
     }
 
     /// Unpacks the file that was fetched, which is not kept. Blocks.

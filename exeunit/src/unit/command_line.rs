@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::network::SOCKET_VARIABLE;
 
+/// The largest image, in bytes, unless something else is said.
+const IMAGE: u64 = 16 << 30;
+
 /// Runs a requestor's scripts.
 #[derive(Debug, Parser)]
 #[command(name = "exe-unit", version)]
@@ -103,6 +106,10 @@ pub(super) struct ServiceBus {
     /// For how many seconds to look for a bus that was lost, before ending with it
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(super) outlive_node: u64,
+
+    /// The largest file that is fetched as an image
+    #[arg(long, env = "KILN_MAX_IMAGE_BYTES", value_name = "BYTES", default_value_t = IMAGE)]
+    pub(super) max_image_bytes: u64,
 
     /// For tests of requestors: die when this command begins, counted from 1 over all scripts
     #[arg(long, value_name = "NUMBER")]

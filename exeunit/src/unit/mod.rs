@@ -181,6 +181,7 @@ impl ExeUnit {
         let threads = Threads::default();
         let transfers = Transfers::new(bus.clone(), storage_bytes(&agreement), threads.clone());
         let images = Images::new(settings.cache_dir.clone(), transfers.clone())
+            .most_bytes(settings.max_image_bytes)
             .bytes_per_second(settings.image_bytes_per_second);
         let runtime = runtime::choose(command_line, settings, &agreement, images, &threads)?;
         let executor = Executor::new(runtime, transfers, threads);

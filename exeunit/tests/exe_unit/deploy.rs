@@ -1,6 +1,6 @@
 //! How an image comes to an activity, and what is said if it does not.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use sha3::{Digest, Sha3_256};
@@ -20,7 +20,7 @@ fn setup(files: &Files, cache: &tempfile::TempDir, package: Option<String>) -> S
     }
 }
 
-fn names(folder: &std::path::Path) -> Vec<String> {
+fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("a folder").flatten();
     let mut names: Vec<_> = entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
@@ -147,6 +147,24 @@ async fn what_cannot_be_deployed_says_why_and_leaves_nothing() {
         assert!(left.iter().all(|name| name.ends_with(".lock")), "{left:?}");
         assert_eq!(names(&unit.work()), ["logs"]);
     }
+}
+
+#[tokio::test]
+async fn an_image_that_is_too_large_is_refused() {
+    let (files, cache) = (Files::default(), tempfile::tempdir().expect("a folder"));
+    let image = Image::build();
+    let package = image.package(&files.publish("image", image.content.clone()));
+    let deploy = async |limit: usize| {
+        let limit = limit.to_string();
+        let environment = [("KILN_MAX_IMAGE_BYTES", Path::new(&limit))];
+        let unit = Unit::start_in(&environment, setup(&files, &cache, Some(package.clone())));
+        messages(&unit.run(json!([{"deploy": {}}])).await).join(" ")
+    };
+    let message = deploy(5000).await;
+    assert!(message.contains("larger than 5000 bytes"), "{message}");
+    let left = names(cache.path());
+    assert!(left.iter().all(|name| name.ends_with(".lock")), "{left:?}");
+    assert_eq!(deploy(image.content.len()).await, "Ok");
 }
 
 #[tokio::test]

@@ -94,14 +94,9 @@ impl Unit {
         Self::start_as(runtime, setup, 1, &[])
     }
 
-    /// Starts an exe-unit that trusts an authority, whose certificate is in a file.
-    pub(crate) fn start_trusting(authority: &Path, setup: Setup) -> Self {
-        Self::start_as(
-            &["-b", "sandbox"],
-            setup,
-            1,
-            &[("SSL_CERT_FILE", authority)],
-        )
+    /// Starts an exe-unit with more in its environment.
+    pub(crate) fn start_in(environment: &[(&str, &Path)], setup: Setup) -> Self {
+        Self::start_as(&["-b", "sandbox"], setup, 1, environment)
     }
 
     /// Starts an exe-unit with so much storage, and with more in its environment.

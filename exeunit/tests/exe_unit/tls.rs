@@ -74,7 +74,10 @@ async fn images_and_files_come_from_servers_that_are_trusted_alone() {
     let unknown = theirs.web("127.0.0.1").await;
     let image = Image::build();
     let package = image.package(&good.publish("/image.gvmi", &image.content));
-    let unit = Unit::start_trusting(ours.file.path(), setup(&files, &cache, package));
+    let unit = Unit::start_in(
+        &[("SSL_CERT_FILE", ours.file.path())],
+        setup(&files, &cache, package),
+    );
     let results = unit.run(json!([{"deploy": {}}, {"start": {}}])).await;
     assert_eq!(messages(&results), ["Ok", "Ok"]);
 
@@ -111,7 +114,10 @@ async fn images_and_files_come_from_servers_that_are_trusted_alone() {
     // Nor does an image come from there.
     let cache = tempfile::tempdir().expect("a folder");
     let package = image.package(&unknown.publish("/image.gvmi", &image.content));
-    let unit = Unit::start_trusting(ours.file.path(), setup(&files, &cache, package));
+    let unit = Unit::start_in(
+        &[("SSL_CERT_FILE", ours.file.path())],
+        setup(&files, &cache, package),
+    );
     let results = unit.run(json!([{"deploy": {}}])).await;
     let message = &messages(&results)[0];
     assert!(message.contains("UnknownIssuer"), "{message}");
