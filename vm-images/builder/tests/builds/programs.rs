@@ -34,7 +34,7 @@ async fn programs_are_compiled_static_and_once() {
     let (first, second) = (Recorder::default(), Recorder::default());
     let folder = static_programs(&package, &first).await.unwrap();
     assert!(
-        folder.ends_with("target/static/x86_64-unknown-linux-gnu/image"),
+        folder.ends_with("static/x86_64-unknown-linux-gnu/image"),
         "{}",
         folder.display()
     );
