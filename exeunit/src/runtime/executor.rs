@@ -1,14 +1,17 @@
 //! What a script's commands do: with a runtime, and with files that come and go.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, pin::pin, time::Duration};
 
 use futures::StreamExt;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{Outlet, Run, Runtime, out_of_order, progress::tell_of};
 use crate::{
     activity::{Channel, Failure},
-    sandbox::{Monitor, Output, Process, RunError, Signal},
+    sandbox::{Monitor, Output, Process, RunError},
     script::{Command, Deployment, Period, Transfer},
     threads::Threads,
     transfer::Transfers,
@@ -133,27 +136,38 @@ impl Executor {
         limit: Option<Period>,
         output: &Outlet<'_>,
     ) -> Result<(), Failure> {
-        let process = self.runtime.run(run).await.map_err(|error| Failure {
+        // One that is beyond all time is none.
+        let deadline = limit.and_then(|Period(limit)| Instant::now().checked_add(limit));
+        let (Some(limit), Some(deadline)) = (limit, deadline) else {
+            return finish(self.begin(run).await?, output).await;
+        };
+        let late = || {
+            Failure::new(format!(
+                "the command was killed: it has not ended within its timeout of {limit}"
+            ))
+        };
+        // One that is dropped before it has begun is killed as soon as it does.
+        let begun = timeout_at(deadline, self.begin(run)).await;
+        let process = begun.map_err(|_| late())??;
+        let killer = process.killer();
+        let mut finishing = pin!(finish(process, output));
+        if let Ok(outcome) = timeout_at(deadline, &mut finishing).await {
+            return outcome;
+        }
+        killer();
+        // What it has written until now is passed on. Who cannot be killed is left to the runtime.
+        let _ = timeout(DYING, finishing).await;
+        Err(late())
+    }
+
+    async fn begin(&self, run: Run) -> Result<Process, Failure> {
+        self.runtime.run(run).await.map_err(|error| Failure {
             code: match error {
                 RunError::Refused { code, .. } => code,
                 RunError::Gone(_) => Failure::NO_CODE,
             },
             message: error.to_string(),
-        })?;
-        let Some(Period(limit)) = limit else {
-            return finish(process, output).await;
-        };
-        let mut process = process;
-        if timeout(limit, pass_on(&mut process, output)).await.is_ok() {
-            return finish(process, output).await;
-        }
-        process.signal(Signal::KILL);
-        // What it has written until now is passed on. Who cannot be killed is left to the runtime.
-        let _ = timeout(DYING, finish(process, output)).await;
-        let limit = Period(limit);
-        Err(Failure::new(format!(
-            "the command was killed: it has not ended within its timeout of {limit}"
-        )))
+        })
     }
 
     async fn transfer(&self, transfer: &Transfer, output: &Outlet<'_>) -> Result<(), Failure> {

@@ -17,13 +17,20 @@
 use std::{
     fs::File,
     io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    thread,
+    time::Duration,
 };
 
 use prost::{Message, bytes::BytesMut};
 use rustix::{
-    io::fcntl_dupfd_cloexec,
-    process::{Pid, WaitOptions, getpid, set_child_subreaper, wait},
+    event::{PollFd, PollFlags, poll},
+    io::{fcntl_dupfd_cloexec, retry_on_intr},
+    net::sockopt::socket_peercred,
+    process::{
+        Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal,
+        set_child_subreaper, wait,
+    },
     stdio::{dup2_stdin, stdin},
 };
 use tokio_util::codec::Encoder;
@@ -37,6 +44,9 @@ use crate::{
     cause::in_one_line,
     frame::{FrameError, MAX_FRAME},
 };
+
+/// How long after its host a sandbox may end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What a program does that is started as a launcher: the code that it exits with.
 pub(crate) fn main() -> u8 {
@@ -63,6 +73,7 @@ pub(crate) fn main() -> u8 {
     match child {
         Ok(None) => become_builder(&setup, host, group, this),
         Ok(Some(builder)) => {
+            end_with_host(&host, builder);
             // The host learns of the agent's end by the end of its socket: no copy may be left here.
             drop(host);
             let code = wait_for_all(builder);
@@ -91,6 +102,26 @@ fn refuse(host: &mut UnixStream, reason: String, forbidden: bool) -> u8 {
     // If the host cannot be told any more, nobody is left to tell.
     let _ = send(host, Report::Unable(Unable { reason, forbidden }));
     1
+}
+
+/// Has a thread kill the builder some time after the host has ended, should the agent not notice that by itself.
+fn end_with_host(host: &UnixStream, builder: Pid) {
+    let of = |pid| pidfd_open(pid, PidfdFlags::empty());
+    let opened = socket_peercred(host).and_then(|host| Ok((of(host.pid)?, of(builder)?)));
+    // A host that is gone by now has closed its end of the socket, which the agent sees first of all.
+    if let Ok((host, builder)) = opened {
+        thread::spawn(move || kill_after(&host, &builder));
+    }
+}
+
+/// Kills a process some time after another has ended. A launcher that ends before takes the thread with it.
+fn kill_after(host: &OwnedFd, builder: &OwnedFd) {
+    let mut ended = [PollFd::new(host, PollFlags::IN)];
+    if retry_on_intr(|| poll(&mut ended, None)).is_ok() {
+        thread::sleep(GRACE);
+        // It may have ended by itself.
+        let _ = pidfd_send_signal(builder, Signal::KILL);
+    }
 }
 
 /// Waits until no child is left: the code that the builder has exited with.

@@ -90,6 +90,7 @@ use tokio::{
     net::UnixStream,
     process::Child,
     sync::{mpsc, oneshot, watch},
+    time::timeout,
 };
 use tokio_util::codec::Framed;
 
@@ -123,6 +124,8 @@ pub(crate) type Counters = BTreeMap<String, f64>;
 
 /// How long the kernel may take to end the processes of a sandbox.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an agent may take to answer. It does nothing that takes long, but may be kept from doing anything.
+const MUTE: Duration = Duration::from_secs(90);
 
 /// A place where programs run, apart from everything else.
 #[derive(Debug)]
@@ -237,12 +240,15 @@ impl Sandbox {
     pub async fn stop(mut self) {
         // Who is gone already has nothing to be stopped, and is only waited for.
         let _ = self.orders.send(Order::Stop);
-        if !self
-            .launcher
-            .wait()
-            .await
-            .is_ok_and(|status| status.success())
-        {
+        let ended = match timeout(PATIENCE, self.launcher.wait()).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                // The builder and the agent end with it, and everything with them.
+                let _ = self.launcher.start_kill();
+                self.launcher.wait().await
+            }
+        };
+        if !ended.is_ok_and(|status| status.success()) {
             // It was killed, and has not cleared up.
             let _ = tokio::task::spawn_blocking(|| group::sweep_all(PATIENCE)).await;
         }
@@ -349,7 +355,15 @@ impl Monitor {
                 let (measured, answer) = oneshot::channel();
                 let sent = self.orders.send(Order::Measure(measured));
                 sent.map_err(|_| SandboxGone)?;
-                answer.await.map_err(|_| SandboxGone)?
+                match timeout(MUTE, answer).await {
+                    Ok(measured) => measured.map_err(|_| SandboxGone)?,
+                    Err(_) => {
+                        tracing::warn!("a sandbox does not answer any more, and is ended");
+                        // Who is gone by now needs not be told.
+                        let _ = self.orders.send(Order::Stop);
+                        return Err(SandboxGone);
+                    }
+                }
             }
         };
         Ok(Measurement {

@@ -88,6 +88,19 @@ impl Process {
         self.order(wire::Request::Signal(wire::Signal { id, signal }));
     }
 
+    /// What kills the command's process group, for somebody else than who reads its output.
+    pub(crate) fn killer(&self) -> impl Fn() + use<> {
+        let (id, orders) = (self.id, self.orders.clone());
+        let signal = Signal::KILL.as_raw();
+        move || {
+            // Without an agent there is nothing to be killed.
+            let _ = orders.send(Order::Tell(wire::Request::Signal(wire::Signal {
+                id,
+                signal,
+            })));
+        }
+    }
+
     /// Waits for the command to end; output that has not been read until now is thrown away.
     pub async fn wait(mut self) -> Result<ExitStatus, SandboxGone> {
         while self.next().await.is_some() {}

@@ -22,6 +22,7 @@ mod node;
 mod processes;
 #[path = "../programs/mod.rs"]
 mod programs;
+mod stalls;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -36,6 +37,7 @@ fn main() {
         .chain(hogs::trials())
         .chain(killed::trials())
         .chain(malformed::trials())
+        .chain(stalls::trials())
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     activity::forget_image();

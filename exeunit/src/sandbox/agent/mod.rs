@@ -9,6 +9,7 @@ mod link;
 mod measure;
 mod program;
 mod spawn;
+mod watchdog;
 
 use std::{
     io,

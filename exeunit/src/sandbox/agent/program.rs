@@ -1,8 +1,9 @@
 //! Whether there is such a program, and if it cannot be run, why: in words, where the kernel has only a number.
 
 use std::{
-    fs::File,
+    fs::OpenOptions,
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -68,6 +69,8 @@ pub(super) fn find(run: &Run) -> Result<PathBuf, Refusal> {
         look_up(run).ok_or_else(|| Refusal::not_found(format!("{name}: no such program")))?;
     let objection = if program.is_dir() {
         "not a program but a folder"
+    } else if !program.is_file() {
+        "neither a program nor a file"
     } else if access(&program, Access::EXEC_OK).is_err() {
         "not executable"
     } else if Kind::of(&program).is_some_and(|kind| matches!(kind, Kind::Unknown)) {
@@ -109,7 +112,15 @@ impl Kind {
     /// None if the file cannot be read, which it may well forbid and still be executable.
     fn of(program: &Path) -> Option<Self> {
         let mut header = Vec::new();
-        let file = File::open(program).ok()?;
+        // Whatever is there by now must not hold up process 1: the other end of a pipe would never be opened.
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(program);
+        let file = opened
+            .ok()
+            .filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()))?;
         file.take(HEADER).read_to_end(&mut header).ok()?;
         Some(Self::by_header(&header))
     }

@@ -13,7 +13,10 @@ use rustix::{
     process::setsid,
 };
 
-use super::program::{Refusal, find};
+use super::{
+    program::{Refusal, find},
+    watchdog::Watchdog,
+};
 use crate::sandbox::{
     limits::{Expendable, lower_all, mark_expendable},
     wire::{Confinement, Run},
@@ -49,8 +52,8 @@ pub(super) fn spawn(
     // Capabilities and filters are those of the agent already.
     // SAFETY: the child of a process without threads may do whatever its parent may; it only makes system calls.
     unsafe { command.pre_exec(prepare) };
-    let child = command
-        .spawn()
+    let child = Watchdog::set()
+        .and_then(|_watchdog| command.spawn())
         .and_then(|child| make_nonblocking(&child).map(|()| child));
     child.map_err(|error| Refusal::of_kernel(&program, &error))
 }

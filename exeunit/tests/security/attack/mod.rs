@@ -69,6 +69,10 @@ pub(crate) fn main(mut arguments: impl Iterator<Item = String>) -> i32 {
             crate::hogs::hog(&arguments.next().expect("of what"));
             return 0;
         }
+        "stall" => {
+            crate::stalls::stall(&arguments.next().expect("by what"));
+            return 0;
+        }
         _ => {}
     }
     let attempt = ATTEMPTS
