@@ -3,12 +3,13 @@
 use std::{ffi::CString, io};
 
 use libtest_mimic::{Failed, Trial};
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
-    activity::{Activity, command, run},
+    activity::{Activity, PATIENCE, command, run},
     attack::VOLUME,
+    processes::{Watched, children},
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -23,6 +24,14 @@ pub(crate) fn trials() -> Vec<Trial> {
             run(async || outcome = stop_whatever_starts().await);
             outcome
         }),
+        Trial::test(
+            "killing the exe-unit leaves nothing of a stopped sandbox",
+            || {
+                let mut outcome = Ok(());
+                run(async || outcome = kill_above_stopped_agent().await);
+                outcome
+            },
+        ),
     ]
 }
 
@@ -62,6 +71,26 @@ async fn stop_whatever_starts() -> Result<(), Failed> {
     match reason.contains("SIGTERM") {
         true => Ok(()),
         false => Err(reason.into()),
+    }
+}
+
+/// Whatever an agent is held up by, it does not outlive its exe-unit.
+async fn kill_above_stopped_agent() -> Result<(), Failed> {
+    let mut activity = Activity::ready().await;
+    let first_child = |&process: &Pid| children(process).first().copied();
+    let line: Vec<Pid> = std::iter::successors(Some(activity.pid()), first_child).collect();
+    let [_exe_unit, launcher, builder, agent] = line[..] else {
+        return Err(format!("{line:?} is no sandbox").into());
+    };
+    let sandbox = [launcher, builder, agent].map(Watched::new);
+    kill_process(agent, Signal::STOP)?;
+    activity.child.start_kill()?;
+    match sandbox
+        .iter()
+        .all(|process| process.ends_within(PATIENCE.as_secs().cast_signed()))
+    {
+        true => Ok(()),
+        false => Err(format!("of {line:?} one has not ended").into()),
     }
 }
 
