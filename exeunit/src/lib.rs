@@ -11,6 +11,7 @@ pub mod gsb;
 mod image;
 mod measure;
 pub mod network;
+mod occupied;
 mod program;
 mod report;
 mod runtime;

@@ -13,8 +13,8 @@ use rustix::{
 
 use crate::{account::Account, sandbox::wire::Measured};
 
-/// Sums up a process and its descendants. The time of one that was waited for is in its parent's account.
-pub(crate) fn tree(root: Pid) -> Measured {
+/// A process and its descendants.
+pub(crate) fn family(root: Pid) -> BTreeSet<i32> {
     let parents = parents();
     let mut tree = BTreeSet::from([root.as_raw_nonzero().get()]);
     // A child may have a smaller number than its parent: as often as there is a new one.
@@ -24,11 +24,15 @@ pub(crate) fn tree(root: Pid) -> Measured {
         let known = tree.len();
         tree.extend(children);
         if tree.len() == known {
-            break;
+            return tree;
         }
     }
+}
+
+/// Sums up a process and its descendants. The time of one that was waited for is in its parent's account.
+pub(crate) fn tree(root: Pid) -> Measured {
     let account = |id: &i32| Account::of(&Path::new("/proc").join(id.to_string()));
-    let (ticks, pages) = tree
+    let (ticks, pages) = family(root)
         .iter()
         .filter_map(account)
         .fold((0, 0), |(ticks, pages), account| {

@@ -2,13 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use rustix::param::clock_ticks_per_second;
+use rustix::{param::clock_ticks_per_second, process::Pid};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::spawn_blocking,
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     account::Account,
+    occupied::{self, Hidden},
     sandbox::{Monitor, SizedFolder},
     spool::Disk,
 };
@@ -35,6 +35,7 @@ pub(crate) struct Meter {
     /// Told once, when a limit is exceeded.
     exceeded: Option<oneshot::Sender<Exceeded>>,
     usage: Usage,
+    nameless: Nameless,
 }
 
 /// What is measured.
@@ -62,13 +63,15 @@ pub(crate) struct UsageLimits {
     pub(crate) storage_bytes: Option<u64>,
 }
 
-/// An activity has used more than was agreed on.
+/// Why an activity has to end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it has used {used} bytes of {what}, and {limit} are agreed on")]
-pub(crate) struct Exceeded {
-    what: String,
-    used: u64,
-    limit: u64,
+pub(crate) enum Exceeded {
+    /// It has used more than was agreed on.
+    #[error("it has used {used} bytes of {what}, and {limit} are agreed on")]
+    Limit { what: String, used: u64, limit: u64 },
+    /// Nobody can tell what it uses.
+    #[error("it hides what it uses of the disk: {0}")]
+    Hidden(#[from] Hidden),
 }
 
 impl UsageLimits {
@@ -80,7 +83,7 @@ impl UsageLimits {
         ] {
             if let Some(limit) = limit.filter(|&limit| used > limit) {
                 let what = what.to_owned();
-                return Err(Exceeded { what, used, limit });
+                return Err(Exceeded::Limit { what, used, limit });
             }
         }
         Ok(())
@@ -128,6 +131,7 @@ impl Meter {
             vectors,
             exceeded: Some(exceeded),
             usage: Usage::default(),
+            nameless: Nameless::default(),
         }
     }
 
@@ -158,9 +162,7 @@ impl Meter {
         let sandbox = self.of.sandbox.borrow().clone();
         let counted = sandbox.as_ref().map(Monitor::counters);
         let custom = counted.unwrap_or_else(|| std::mem::take(&mut self.usage.custom));
-        let folders = sandbox.as_ref().map(Monitor::sized_folders);
-        let folders = spawn_blocking(move || check_folders(&folders.unwrap_or_default()));
-        let folders = folders.await.unwrap_or(Ok(()));
+        let disk = self.look_at_disk(sandbox.as_ref()).await;
         // Of a sandbox that has ended, the time is in this process's account.
         let sandbox = match sandbox {
             Some(sandbox) => sandbox.measure().await.unwrap_or_default(),
@@ -168,14 +170,16 @@ impl Meter {
         };
         let own = Account::of(Path::new("/proc/self")).unwrap_or_default();
         let own = Duration::from_secs_f64(own.ticks as f64 / clock_ticks_per_second() as f64);
-        let work = self.of.work.clone();
-        let volumes = spawn_blocking(move || size_below(&work)).await.unwrap_or(0);
+        let (volumes, hidden) = match disk {
+            Ok(bytes) => (bytes, Ok(())),
+            Err(exceeded) => (0, Err(exceeded)),
+        };
         let memory = sandbox.resident_bytes + sandbox.scratch_bytes;
         let storage = volumes + sandbox.scratch_bytes;
         // What is kept of output takes no more than is left, so that nobody comes to their end by it.
         let spool = self.of.disk.rest_takes(storage);
         let checked = self.of.limits.check(memory, storage);
-        if let Err(exceeded) = checked.and(folders)
+        if let Err(exceeded) = checked.and(hidden)
             && let Some(tell) = self.exceeded.take()
         {
             // Who is on the way to the end already needs no reason.
@@ -192,6 +196,31 @@ impl Meter {
             custom,
         };
     }
+
+    /// What lies on the disk, in bytes, unless it is more in one place than may be there.
+    async fn look_at_disk(&mut self, sandbox: Option<&Monitor>) -> Result<u64, Exceeded> {
+        let launcher = sandbox.and_then(Monitor::launcher);
+        let sized = sandbox.map(Monitor::sized_folders).unwrap_or_default();
+        let work = self.of.work.clone();
+        let mut nameless = std::mem::take(&mut self.nameless);
+        let looking = spawn_blocking(move || {
+            let sized = check_folders(&sized);
+            let named = occupied::below(&work);
+            nameless.look(launcher, &work);
+            (sized, named, nameless)
+        });
+        let Ok((sized, named, nameless)) = looking.await else {
+            return Ok(0);
+        };
+        self.nameless = nameless;
+        sized?;
+        let named = match named {
+            // A runtime of somebody else's may have files that are not to be read: it counts them itself.
+            Err(_) if launcher.is_none() => 0,
+            named => named?,
+        };
+        Ok(named + self.nameless.bytes)
+    }
 }
 
 /// Which volume is larger than it may be, if any.
@@ -202,9 +231,9 @@ fn check_folders(folders: &[SizedFolder]) -> Result<(), Exceeded> {
         bytes,
     } in folders
     {
-        let used = size_below(folder);
+        let used = occupied::below(folder)?;
         if used > *bytes {
-            return Err(Exceeded {
+            return Err(Exceeded::Limit {
                 what: format!("the volume {path}"),
                 used,
                 limit: *bytes,
@@ -214,24 +243,31 @@ fn check_folders(folders: &[SizedFolder]) -> Result<(), Exceeded> {
     Ok(())
 }
 
-/// What a file takes of a disk though it is empty, in bytes: about what file systems spend on its name and its attributes.
-const ENTRY: u64 = 512;
-
-/// The disk space that all files below a folder take, in bytes. Files may come and go meanwhile.
-fn size_below(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| size_of(&entry).unwrap_or(0)).sum()
+/// What lies on the disk without a name.
+#[derive(Debug, Default)]
+struct Nameless {
+    bytes: u64,
+    /// Looking takes as long as there are open files, and so is done the less often the longer it takes.
+    rest_until: Option<Instant>,
 }
 
-fn size_of(entry: &fs::DirEntry) -> io::Result<u64> {
-    use std::os::unix::fs::MetadataExt;
-    const BLOCK: u64 = 512;
-    let metadata = entry.metadata()?;
-    let below = match metadata.is_dir() {
-        true => size_below(&entry.path()),
-        false => 0,
-    };
-    Ok(ENTRY + metadata.blocks() * BLOCK + below)
+impl Nameless {
+    /// The share of the time between two looks that one may take.
+    const SHARE: u32 = 10;
+
+    /// Looks for files that the programs below a process have open, on the disk of a folder. Blocks.
+    fn look(&mut self, launcher: Option<Pid>, folder: &Path) {
+        let begun = Instant::now();
+        if self.rest_until.is_some_and(|until| begun < until) {
+            return;
+        }
+        let device = occupied::device(folder).ok();
+        let found = launcher
+            .zip(device)
+            .map(|(launcher, device)| occupied::unlinked(launcher, device));
+        self.bytes = found.unwrap_or_default();
+        self.rest_until = Some(Instant::now() + begun.elapsed() * Self::SHARE);
+    }
 }
 
 #[cfg(test)]
@@ -280,16 +316,5 @@ mod tests {
             message(0, 21),
             "it has used 21 bytes of storage, and 20 are agreed on"
         );
-    }
-
-    #[test]
-    fn the_size_of_a_folder_is_that_of_all_files_in_it() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let empty = size_below(folder.path());
-        fs::create_dir(folder.path().join("sub")).expect("a folder");
-        fs::write(folder.path().join("sub/file"), vec![1; 1_000_000]).expect("a file");
-        std::os::unix::fs::symlink("..", folder.path().join("sub/up")).expect("a link");
-        let size = size_below(folder.path()) - empty;
-        assert!((1_000_000..1_100_000).contains(&size), "{size}");
     }
 }

@@ -224,7 +224,13 @@ impl Sandbox {
 
     /// A way to watch it from elsewhere, which does not keep it alive.
     pub fn monitor(&self) -> Monitor {
-        Monitor::new(self.orders.clone(), watch::channel(Counters::new()).1)
+        let id = self.launcher.id().map(u32::cast_signed);
+        let launcher = id.and_then(rustix::process::Pid::from_raw);
+        let counters = watch::channel(Counters::new()).1;
+        Monitor {
+            launcher,
+            ..Monitor::new(self.orders.clone(), counters)
+        }
     }
 
     /// The ports of its network interfaces, in their order; nothing from the second time on.
@@ -287,6 +293,8 @@ pub struct Monitor {
     counters: watch::Receiver<Counters>,
     /// The process that everything is in, if the agent's own account is not what counts.
     process: Option<rustix::process::Pid>,
+    /// The process that all programs descend from, if they are processes of this system.
+    launcher: Option<rustix::process::Pid>,
     /// The most memory that is its programs'; what it takes beyond is its own.
     most_memory: u64,
     sized_folders: Arc<[SizedFolder]>,
@@ -310,6 +318,7 @@ impl Monitor {
             orders,
             counters,
             process: None,
+            launcher: None,
             most_memory: u64::MAX,
             sized_folders: Arc::new([]),
         }
@@ -334,6 +343,11 @@ impl Monitor {
             sized_folders: folders.into(),
             ..self
         }
+    }
+
+    /// The process that all programs of a sandbox descend from.
+    pub(crate) fn launcher(&self) -> Option<rustix::process::Pid> {
+        self.launcher
     }
 
     /// The volumes whose size is to be watched.

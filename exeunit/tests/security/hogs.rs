@@ -62,6 +62,18 @@ const HOGS: &[(&str, &[End])] = &[
         "names in a volume",
         &[End::Refused, End::Activity("storage")],
     ),
+    (
+        "a volume by files without a name",
+        &[End::Activity("storage")],
+    ),
+    (
+        "a volume by a folder that nobody may read",
+        &[End::Activity("storage")],
+    ),
+    (
+        "a volume by folders below folders",
+        &[End::Activity("hides")],
+    ),
 ];
 
 /// A test for each hog.
@@ -118,6 +130,7 @@ async fn feed(name: &str, ends: &[End]) -> Result<(), Failed> {
         () if has("exited with code 137") || has("exited with code 153") => End::Killed,
         () if has("bytes of memory") => End::Activity("memory"),
         () if has("bytes of storage") => End::Activity("storage"),
+        () if has("hides what it uses") => End::Activity("hides"),
         () => return Err(format!("{name}: {results:?}").into()),
     };
     match found {
@@ -154,6 +167,9 @@ pub(crate) fn hog(of: &str) {
         "names in scratch space" => name_files(Path::new("/")),
         "a volume" => fill(volume),
         "names in a volume" => name_files(volume),
+        "a volume by files without a name" => fill_and_forget(volume),
+        "a volume by a folder that nobody may read" => fill_closed(volume),
+        "a volume by folders below folders" => go_down(volume),
         of => panic!("nobody knows what {of} are"),
     };
     println!("{REFUSED}{error}");
@@ -314,6 +330,49 @@ fn fill(folder: &Path) -> std::io::Error {
         }
     }
     unreachable!("there are that many numbers")
+}
+
+/// Fills files that have no name any more, but are open.
+fn fill_and_forget(folder: &Path) -> std::io::Error {
+    let mut files = Vec::new();
+    // More than is agreed on, which is enough.
+    for _ in 0..32 {
+        let path = folder.join("hog");
+        let mut file = File::create(&path).expect("a file");
+        fs::remove_file(&path).expect("it goes");
+        if let Err(error) = file.write_all(&vec![1; BITE]) {
+            return error;
+        }
+        files.push(file);
+    }
+    hold()
+}
+
+fn fill_closed(folder: &Path) -> std::io::Error {
+    let closed = folder.join("closed");
+    fs::create_dir(&closed).expect("a folder");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o333);
+    fs::set_permissions(&closed, mode).expect("a mode");
+    for number in 0..32 {
+        let written = fs::write(closed.join(format!("hog-{number}")), vec![1; BITE]);
+        if let Err(error) = written {
+            return error;
+        }
+    }
+    hold()
+}
+
+/// Puts a file deeper than anybody looks.
+fn go_down(folder: &Path) -> std::io::Error {
+    std::env::set_current_dir(folder).expect("a folder");
+    for _ in 0..400 {
+        if let Err(error) = fs::create_dir("down") {
+            return error;
+        }
+        std::env::set_current_dir("down").expect("a folder");
+    }
+    fs::write("hog", vec![1; BITE]).expect("a file");
+    hold()
 }
 
 fn name_files(folder: &Path) -> std::io::Error {
