@@ -46,11 +46,25 @@ impl Failure {
     }
 }
 
+/// The most bytes that are kept of why a command has failed, which may quote what a requestor has sent.
+const MESSAGE: usize = 16 << 10;
+
+fn shortened(mut message: String) -> String {
+    if message.len() > MESSAGE {
+        message.truncate(message.floor_char_boundary(MESSAGE));
+        message.push('…');
+    }
+    message
+}
+
 /// A script under way. Its commands end in their order; after one that fails there is no other.
 #[derive(Debug)]
 pub(crate) struct Batch {
     id: String,
+    /// Nothing once it is over.
     script: Vec<Command>,
+    /// How many commands the script has.
+    length: usize,
     ended: Vec<Ended>,
     running: Option<Running>,
     /// Why no other command of it will run, though it is not over yet.
@@ -80,6 +94,7 @@ impl Batch {
     pub(super) fn new(id: String, script: Vec<Command>) -> Self {
         Self {
             id,
+            length: script.len(),
             script,
             ended: Vec::new(),
             running: None,
@@ -98,7 +113,7 @@ impl Batch {
 
     /// Whether no other command will run.
     pub(super) fn is_over(&self) -> bool {
-        self.ended.len() == self.script.len() || self.has_failed()
+        self.ended.len() == self.length || self.has_failed()
     }
 
     fn has_failed(&self) -> bool {
@@ -169,7 +184,7 @@ impl Batch {
             Ok(()) => (0, None),
             Err(failure) => (
                 failure.code,
-                Some(self.verdict.clone().unwrap_or(failure.message)),
+                Some(shortened(self.verdict.clone().unwrap_or(failure.message))),
             ),
         };
         let message = failure.clone().or_else(|| note.clone());
@@ -188,6 +203,12 @@ impl Batch {
         (self.ended.len() - 1, [stdout, stderr])
     }
 
+    /// It is over, and only what has come of its commands is of interest; how many those are.
+    pub(super) fn bury(&mut self) -> usize {
+        self.script = Vec::new();
+        self.ended.len()
+    }
+
     /// Whether the command that is asked for, or the last one, has ended, or never will.
     pub(super) fn has_results(&self, command_index: Option<usize>) -> bool {
         self.is_over() || command_index.is_some_and(|index| index < self.ended.len())
@@ -195,7 +216,7 @@ impl Batch {
 
     /// The results of all commands that have ended, up to the one that is asked for; without their outputs.
     pub(super) fn results(&self, command_index: Option<usize>) -> Vec<ExeScriptCommandResult> {
-        let last = command_index.unwrap_or(self.script.len().saturating_sub(1));
+        let last = command_index.unwrap_or(self.length.saturating_sub(1));
         let result = |(index, ended): (usize, &Ended)| ExeScriptCommandResult {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             result: match ended.failure {
@@ -399,6 +420,20 @@ mod tests {
         batch.end(Err(Failure::new("interrupted")), time(1));
         let messages: Vec<_> = batch.results(None).into_iter().map(|r| r.message).collect();
         assert_eq!(messages, [None, Some("enough".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_over_takes_little_memory() {
+        let mut batch = two_runs();
+        let results = |batch: &Batch| json!([batch.results(None), batch.results(Some(0))]);
+        run_one(&mut batch, Ok(()));
+        run_one(&mut batch, Err(Failure::new("é".repeat(MESSAGE))));
+        let before = results(&batch);
+        assert_eq!(batch.bury(), 2);
+        assert_eq!(results(&batch), before);
+        assert!(batch.script.is_empty() && batch.is_over() && batch.next().is_none());
+        let message = batch.results(None)[1].message.clone().expect("it failed");
+        assert!(message.len() <= MESSAGE + 3 && message.ends_with("é…"));
     }
 
     #[test]

@@ -26,6 +26,8 @@ use crate::{
 
 /// How many batches are remembered once they are over.
 const REMEMBERED: usize = 1000;
+/// How many commands they may have in all.
+const REMEMBERED_COMMANDS: usize = 100_000;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,8 +73,8 @@ pub(crate) struct Activity {
     terminating: Option<String>,
     /// Why the activity ends.
     end: Option<String>,
-    /// The batches that are over, the oldest first.
-    over: VecDeque<String>,
+    /// The batches that are over, the oldest first, and how many results each has.
+    over: VecDeque<(String, usize)>,
 }
 
 impl Activity {
@@ -320,13 +322,19 @@ impl Activity {
         actions
     }
 
-    /// A batch is over; another one is forgotten for it once there are too many.
+    /// A batch is over; others are forgotten for it once there are too many.
     fn bury(&mut self, batch_id: &str) -> Vec<Action> {
         let mut actions = vec![Action::End(batch_id.to_owned())];
-        self.over.push_back(batch_id.to_owned());
-        if self.over.len() > REMEMBERED
-            && let Some(oldest) = self.over.pop_front()
+        let commands = self.batches.get_mut(batch_id).map_or(0, Batch::bury);
+        self.over.push_back((batch_id.to_owned(), commands));
+        let mut remembered: usize = self.over.iter().map(|(_, commands)| commands).sum();
+        while self.over.len() > REMEMBERED
+            || self.over.len() > 1 && remembered > REMEMBERED_COMMANDS
         {
+            let Some((oldest, commands)) = self.over.pop_front() else {
+                break;
+            };
+            remembered -= commands;
             self.batches.remove(&oldest);
             actions.push(Action::Forget(oldest));
         }

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The part of the agreed disk space that events may take until they are read.
+/// The part of the agreed disk space that events may take until they are read, and that outputs may take.
 const PART: u64 = 4;
 /// The least that they may take, in bytes: some pieces of output.
 const LEAST: u64 = 1 << 20;
+/// The least that outputs of results may take, in bytes: those of two commands, however long.
+const LEAST_OUTPUTS: u64 = 16 << 20;
 
 /// Who takes how much of the disk space that is agreed on.
 #[derive(Debug)]
@@ -33,6 +35,11 @@ impl Disk {
             .agreed
             .saturating_sub(self.rest.load(Ordering::Relaxed));
         left.min(self.agreed / PART).max(LEAST)
+    }
+
+    /// The bytes that outputs of results may take: as much.
+    pub(super) fn for_outputs(&self) -> u64 {
+        self.for_events().max(LEAST_OUTPUTS)
     }
 
     pub(super) fn spool_takes(&self, bytes: u64) {

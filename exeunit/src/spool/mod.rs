@@ -1,8 +1,9 @@
 //! What batches have to tell, kept until it is asked for: events, and the output that results have.
 //!
-//! It takes little memory, however much that is, and a limited part of the disk. When that part is used up, the
-//! events of batches that are over are given up, the oldest first; then those of the batch at work that all of its
+//! It takes little memory, however much that is, and limited parts of the disk. When the part of events is used up,
+//! those of batches that are over are given up, the oldest first; then those of the batch at work that all of its
 //! subscribers have read. Where neither is enough, [`Spool::tell`] says so: whoever writes has to wait or to end.
+//! Outputs have a part of their own, and are given up likewise; whoever asks for one that is gone is told.
 
 mod disk;
 mod log;
@@ -11,7 +12,7 @@ mod record;
 use std::{
     collections::BTreeMap,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -34,7 +35,7 @@ pub(crate) struct Spool {
     /// What there is of the disk for it.
     disk: Arc<Disk>,
     batches: BTreeMap<String, Kept>,
-    /// Batches that are over, the oldest first, whose events are on the disk.
+    /// Batches that are over, the oldest first, of which something is on the disk.
     over: Vec<String>,
 }
 
@@ -42,11 +43,18 @@ pub(crate) struct Spool {
 struct Kept {
     events: Log,
     outputs: Log,
-    /// Where in `outputs` those of a command are.
-    index: BTreeMap<usize, [Option<Place>; 2]>,
+    /// Where in `outputs` those of a command are; nothing of one whose outputs were given up.
+    index: BTreeMap<usize, Option<[Option<Place>; 2]>>,
     readers: Vec<Weak<AtomicU64>>,
     /// Its events were given up.
     is_given_up: bool,
+}
+
+impl Kept {
+    fn give_up_outputs(&mut self, folder: &Path) {
+        self.outputs = Log::new(folder);
+        self.index.values_mut().for_each(|places| *places = None);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +74,7 @@ pub(crate) struct Reader {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpoolError {
     /// There is no room, and there will be some once readers have read on.
-    #[error("the {limit} bytes of the disk that are for events are full")]
+    #[error("the {limit} bytes of the disk that are for it are full")]
     Full {
         /// The bytes that there are in all.
         limit: u64,
@@ -76,6 +84,9 @@ pub(crate) enum SpoolError {
     /// Somebody has come too late.
     #[error("the first events of the batch are not kept any more")]
     GivenUp,
+    /// There was no room for an output, or others needed it.
+    #[error("what it has written is not kept any more")]
+    OutputGone,
     /// The disk has failed.
     #[error("cannot keep what a batch has to tell")]
     Disk(#[from] io::Error),
@@ -101,7 +112,11 @@ impl Spool {
 
     /// Adds an event for which there may be no room left.
     pub(crate) fn tell_at_last(&mut self, event: &RuntimeEvent) -> Result<(), SpoolError> {
-        self.append(event, &record::write(event))
+        let bytes = record::write(event);
+        match self.make_room(&event.batch_id, bytes.len() as u64) {
+            Ok(()) | Err(SpoolError::Full { .. }) => self.append(event, &bytes),
+            Err(error) => Err(error),
+        }
     }
 
     fn append(&mut self, event: &RuntimeEvent, bytes: &[u8]) -> Result<(), SpoolError> {
@@ -110,22 +125,28 @@ impl Spool {
         Ok(())
     }
 
-    /// Keeps the outputs that the result of a command has.
+    /// Keeps the outputs that the result of a command has. Where that cannot be, whoever asks for them is told.
     pub(crate) fn keep(
         &mut self,
         batch_id: &str,
         index: usize,
         outputs: [Option<CommandOutput>; 2],
     ) -> Result<(), SpoolError> {
+        // It is none until it is kept.
+        self.kept(batch_id).index.insert(index, None);
+        let outputs = outputs.map(|output| {
+            output.map(|output| match output {
+                CommandOutput::Str(text) => (true, text.into_bytes()),
+                CommandOutput::Bin(bytes) => (false, bytes),
+            })
+        });
+        let bytes: usize = outputs.iter().flatten().map(|(_, bytes)| bytes.len()).sum();
+        self.make_room_for_outputs(bytes as u64)?;
         let kept = self.kept(batch_id);
         let mut places = [None, None];
         for (place, output) in places.iter_mut().zip(outputs) {
-            let Some(output) = output else {
+            let Some((is_text, bytes)) = output else {
                 continue;
-            };
-            let (is_text, bytes) = match output {
-                CommandOutput::Str(text) => (true, text.into_bytes()),
-                CommandOutput::Bin(bytes) => (false, bytes),
             };
             let start = kept.outputs.length();
             kept.outputs.append(&bytes)?;
@@ -135,14 +156,14 @@ impl Spool {
                 is_text,
             });
         }
-        kept.index.insert(index, places);
+        kept.index.insert(index, Some(places));
         self.count();
         Ok(())
     }
 
     /// How many bytes the outputs of a command have.
     pub(crate) fn size_of_outputs(&self, batch_id: &str, index: usize) -> usize {
-        let places = self.places(batch_id, index);
+        let places = self.places(batch_id, index).unwrap_or_default();
         places.iter().flatten().map(|place| place.length).sum()
     }
 
@@ -162,7 +183,8 @@ impl Spool {
                 false => CommandOutput::Bin(bytes),
             }))
         };
-        let [stdout, stderr] = self.places(batch_id, index);
+        let places = self.places(batch_id, index);
+        let [stdout, stderr] = places.ok_or(SpoolError::OutputGone)?;
         Ok([read(stdout)?, read(stderr)?])
     }
 
@@ -199,7 +221,7 @@ impl Spool {
 
     /// A batch is over: its events may be given up where there is no room for others.
     pub(crate) fn end(&mut self, batch_id: &str) {
-        let is_on_disk = |kept: &Kept| kept.events.on_disk() > 0;
+        let is_on_disk = |kept: &Kept| kept.events.on_disk() + kept.outputs.on_disk() > 0;
         if self.batches.get(batch_id).is_some_and(is_on_disk) {
             self.over.push(batch_id.to_owned());
         }
@@ -224,12 +246,11 @@ impl Spool {
         self.batches.entry(batch_id.to_owned()).or_insert_with(new)
     }
 
-    fn places(&self, batch_id: &str, index: usize) -> [Option<Place>; 2] {
-        let places = self
-            .batches
-            .get(batch_id)
-            .and_then(|kept| kept.index.get(&index));
-        places.copied().unwrap_or_default()
+    /// Where the outputs of a command are; of one that has written nothing, nowhere.
+    fn places(&self, batch_id: &str, index: usize) -> Option<[Option<Place>; 2]> {
+        let kept = self.batches.get(batch_id);
+        let places = kept.and_then(|kept| kept.index.get(&index));
+        places.copied().unwrap_or(Some([None, None]))
     }
 
     fn events_on_disk(&self) -> u64 {
@@ -239,24 +260,52 @@ impl Spool {
 
     /// Lets others know what it takes of the disk.
     fn count(&self) {
+        let bytes = self.events_on_disk() + self.outputs_on_disk();
+        self.disk.spool_takes(bytes);
+    }
+
+    fn outputs_on_disk(&self) -> u64 {
         let outputs = self.batches.values().map(|kept| kept.outputs.on_disk());
-        self.disk
-            .spool_takes(self.events_on_disk() + outputs.sum::<u64>());
+        outputs.sum()
+    }
+
+    fn make_room_for_outputs(&mut self, bytes: u64) -> Result<(), SpoolError> {
+        let limit = self.disk.for_outputs();
+        let mut taken = self.outputs_on_disk();
+        for oldest in &self.over {
+            if taken + bytes <= limit {
+                break;
+            }
+            if let Some(kept) = self.batches.get_mut(oldest) {
+                taken -= kept.outputs.on_disk();
+                kept.give_up_outputs(&self.folder);
+            }
+        }
+        match taken + bytes <= limit {
+            true => Ok(()),
+            false => Err(SpoolError::Full {
+                limit,
+                is_read: false,
+            }),
+        }
     }
 
     fn make_room(&mut self, batch_id: &str, bytes: u64) -> Result<(), SpoolError> {
         let limit = self.disk.for_events();
-        if self.events_on_disk() + bytes <= limit {
-            return Ok(());
+        let mut taken = self.events_on_disk();
+        for oldest in &self.over {
+            if taken + bytes <= limit {
+                break;
+            }
+            if let Some(kept) = self.batches.get_mut(oldest)
+                && kept.events.on_disk() > 0
+            {
+                taken -= kept.events.on_disk();
+                kept.events = Log::new(&self.folder);
+                kept.is_given_up = true;
+            }
         }
-        while !self.over.is_empty() && self.events_on_disk() + bytes > limit {
-            let oldest = self.over.remove(0);
-            let folder = self.folder.clone();
-            let kept = self.kept(&oldest);
-            kept.events = Log::new(&folder);
-            kept.is_given_up = true;
-        }
-        if self.events_on_disk() + bytes <= limit {
+        if taken + bytes <= limit {
             return Ok(());
         }
         let kept = self.kept(batch_id);

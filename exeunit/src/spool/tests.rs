@@ -78,6 +78,30 @@ fn outputs_are_kept() {
 }
 
 #[test]
+fn outputs_that_have_no_room_are_not_missed_in_silence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut spool = Spool::new(folder.path().to_owned(), Arc::new(Disk::new(0)));
+    let outputs = |mebibytes: usize| [Some(CommandOutput::Bin(vec![1; mebibytes << 20])), None];
+    spool.keep("old", 0, outputs(4)).expect("there is room");
+    spool.end("old");
+    for index in 0..3 {
+        spool.keep("new", index, outputs(4)).expect("there is room");
+    }
+    assert_eq!(spool.outputs("old", 0).expect("it is kept"), outputs(4));
+    // The oldest batch gives way, but not the one that is at work.
+    spool.keep("new", 3, outputs(4)).expect("there is room");
+    let full = spool.keep("new", 4, outputs(1)).expect_err("it is full");
+    assert!(matches!(full, SpoolError::Full { .. }), "{full:?}");
+    for (batch, index) in [("old", 0), ("new", 4)] {
+        let gone = spool.outputs(batch, index).expect_err("it is gone");
+        assert!(matches!(gone, SpoolError::OutputGone), "{gone:?}");
+    }
+    for index in 0..4 {
+        assert_eq!(spool.outputs("new", index).expect("it is kept"), outputs(4));
+    }
+}
+
+#[test]
 fn where_there_is_no_room_who_writes_is_told() {
     const LIMIT: u64 = 1 << 20;
     let folder = tempfile::tempdir().expect("a folder");
