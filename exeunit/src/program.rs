@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::{sandbox, standalone, tied, unit};
+use crate::{image, sandbox, standalone, tied, unit};
 
 /// The names under which a program is started again, as the kernel passes them: `argv[0]`.
 const EXE_UNIT: &str = "exe-unit";
@@ -17,6 +17,7 @@ const LAUNCHER: &str = "exe-unit-sandbox";
 const AGENT: &str = "exe-unit-agent";
 const WARDEN: &str = "exe-unit-warden";
 const TIED: &str = "exe-unit-tied";
+const UNPACKER: &str = "exe-unit-unpacker";
 
 /// The running program, whatever its name and even if its file is gone.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -80,6 +81,11 @@ impl Program {
         Self::at(THIS_PROGRAM).command(TIED)
     }
 
+    /// A command that starts what unpacks an image.
+    pub(crate) fn unpacker(&self) -> Command {
+        self.command(UNPACKER)
+    }
+
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(&self.path);
         command.arg0(name);
@@ -114,6 +120,7 @@ pub fn enter() {
         Some(AGENT) => sandbox::agent_main,
         Some(WARDEN) => tied::warden_main,
         Some(TIED) => tied::tied_main,
+        Some(UNPACKER) => image::unpacker_main,
         _ => return,
     };
     if let Ok(name) = CString::new(name.as_bytes()) {

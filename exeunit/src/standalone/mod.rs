@@ -123,7 +123,10 @@ fn deploy(command_line: CommandLine) -> Result<(), RuntimeError> {
         _ => Path::new("."),
     };
     let mut image = match place {
-        PlaceKind::Sandbox => image::unpack_beside(package, cache)?,
+        PlaceKind::Sandbox => {
+            let program = Program::this().map_err(PlaceError::from)?;
+            image::unpack_beside(&program, package, cache)?
+        }
         PlaceKind::Vm => runtime::open_image(package)?,
     };
     let wanted = Deployment {

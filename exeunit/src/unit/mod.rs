@@ -37,6 +37,7 @@ use self::{
     logs::LogError,
 };
 use crate::{
+    Program,
     agreement::{Agreement, AgreementError},
     cause::in_one_line,
     gsb::{Bus, ConnectError, RegisterError},
@@ -180,7 +181,8 @@ impl ExeUnit {
         let bus = Bus::connect_for_long(&settings.gsb_url, "exe-unit", patience).await?;
         let threads = Threads::default();
         let transfers = Transfers::new(bus.clone(), storage_bytes(&agreement), threads.clone());
-        let images = Images::new(settings.cache_dir.clone(), transfers.clone())
+        let program = Program::this()?;
+        let images = Images::new(program, settings.cache_dir.clone(), transfers.clone())
             .most_bytes(settings.max_image_bytes)
             .bytes_per_second(settings.image_bytes_per_second);
         let runtime = runtime::choose(command_line, settings, &agreement, images, &threads)?;

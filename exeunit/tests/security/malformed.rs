@@ -12,7 +12,7 @@ use crate::activity::{Activity, image_content, run, trailer};
 type Damage = fn(&mut Vec<u8>);
 
 /// What is done to images, and what is said of them then.
-const IMAGES: [(&str, Damage, &str); 8] = [
+const IMAGES: [(&str, Damage, &str); 9] = [
     ("is empty", |image| image.clear(), "is no image"),
     (
         "ends in its superblock",
@@ -49,6 +49,11 @@ const IMAGES: [(&str, Damage, &str); 8] = [
         |image| image[96..8192].fill(0xa5),
         "image",
     ),
+    (
+        "stands for more names than there is memory for",
+        bloat,
+        "bytes of memory",
+    ),
 ];
 
 /// A test for each image, and those of messages.
@@ -80,6 +85,26 @@ fn say(image: &mut Vec<u8>, json: &[u8]) {
     image.extend(crc32fast::hash(json).to_le_bytes());
     image.extend(json);
     image.extend(format!("{:08}", json.len()).bytes());
+}
+
+/// Gives an image a table of files that takes some gigabytes once it is unpacked: zeros, packed as well as can be.
+fn bloat(image: &mut Vec<u8>) {
+    const BLOCKS: usize = 300_000;
+    // A frame of zstd with a length of 8192 (less 256), and one block of one byte that is repeated as often.
+    const ZEROS: [u8; 11] = [0x28, 0xb5, 0x2f, 0xfd, 0x60, 0, 0x1f, 0x03, 0, 0x01, 0];
+    let (length, _) = trailer(image);
+    let trailer = image.split_off(image.len() - length);
+    let start = image.len() as u64;
+    for _ in 0..BLOCKS {
+        image.extend((ZEROS.len() as u16).to_le_bytes());
+        image.extend(ZEROS);
+    }
+    let end = image.len() as u64;
+    // The bytes that it has, and where its tables of files and of folders begin.
+    for (at, number) in [(40, end), (64, start), (72, end)] {
+        image[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    }
+    image.extend(trailer);
 }
 
 async fn deploy(damage: Damage, reason: &str) -> Result<(), Failed> {
