@@ -24,6 +24,11 @@ pub(crate) fn out<E: Send + 'static>() -> (Sink<E>, impl Stream<Item = Result<By
 }
 
 impl<E> Sink<E> {
+    /// Whether anybody reads what comes out; if not, the thread has nothing to do any more.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.0.is_closed()
+    }
+
     /// Tells whoever reads if the thread has failed.
     pub(crate) fn end(self, result: Result<(), E>) {
         if let Err(error) = result {

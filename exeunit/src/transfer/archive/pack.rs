@@ -43,6 +43,7 @@ pub(super) fn pack(
 ) -> Result<(), ArchiveError> {
     let writer = SinkWriter::new(sink);
     let walk = Walk {
+        sink,
         selection,
         deepest: depth.map_or(DEEPEST, |depth| depth.saturating_add(1).min(DEEPEST)),
         is_limited: depth.is_some(),
@@ -87,6 +88,7 @@ trait Pack {
 }
 
 struct Walk<'a> {
+    sink: &'a Sink<TransferError>,
     selection: &'a Selection,
     /// The level whose folders are not entered; that of the folder's own files is 1.
     deepest: usize,
@@ -132,6 +134,9 @@ impl Walk<'_> {
         };
         let names = names(folder).map_err(|errno| at("read", path)(errno.into()))?;
         for name in names {
+            if !self.sink.is_read() {
+                return Err(broken(io::ErrorKind::BrokenPipe.into()));
+            }
             let path = path.join(OsStr::from_bytes(name.as_bytes()));
             let status = statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW);
             let status = match status {
@@ -147,7 +152,7 @@ impl Walk<'_> {
                 FileType::RegularFile => {
                     let file = open_file(folder, &name);
                     let (file, status) = file.map_err(|errno| at("open", &path)(errno.into()))?;
-                    let mut content = Whole::new(file, status.st_size as u64);
+                    let mut content = Whole::new(file, status.st_size as u64, self.sink);
                     let packed = pack.file(&path, &status, &mut content);
                     packed.map_err(at("pack", &path))?;
                 }
@@ -222,21 +227,27 @@ fn open_file(folder: &OwnedFd, name: &CString) -> rustix::io::Result<(File, Stat
     }
 }
 
-/// As much of a file as it had when it was opened; less is an error.
-struct Whole {
+/// As much of a file as it had when it was opened, for as long as anybody reads the archive; less is an error.
+struct Whole<'a> {
     file: io::Take<File>,
+    sink: &'a Sink<TransferError>,
 }
 
-impl Whole {
-    fn new(file: File, size: u64) -> Self {
+impl<'a> Whole<'a> {
+    fn new(file: File, size: u64, sink: &'a Sink<TransferError>) -> Self {
         Self {
             file: file.take(size),
+            sink,
         }
     }
 }
 
-impl Read for Whole {
+impl Read for Whole<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Of much that is packed to little, nothing may be written for long.
+        if !self.sink.is_read() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         let length = self.file.read(buffer)?;
         match length == 0 && self.file.limit() > 0 && !buffer.is_empty() {
             true => Err(io::Error::other(

@@ -537,3 +537,17 @@ fn what_nobody_waits_for_is_not_unpacked() {
     assert!(matches!(unpacked, Err(ArchiveError::BrokenOff)));
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
 }
+
+#[tokio::test]
+async fn a_thread_packs_no_more_than_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Packed, it is less than a piece, so that no write would ever fail.
+    let file = fs::File::create(folder.path().join("hole")).expect("a file");
+    file.set_len(1 << 36).expect("a size");
+    let archives = within(ENOUGH);
+    for format in [ArchiveFormat::TarBz2, ArchiveFormat::TarXz] {
+        let packing = archives.pack(open(folder.path()), format, None, Selection::default());
+        drop(packing);
+        archives.threads.at_rest().await;
+    }
+}
