@@ -180,6 +180,8 @@ impl Activity {
         }
         self.states.shut_down();
         self.end = Some(reason.to_owned());
+        // What terminates removes just what is to be removed, and is waited for.
+        let is_terminating = matches!(self.next_of_running(), Some(Command::Terminate {}));
         let message = format!("the activity has ended: {reason}");
         let unfinished = |(id, batch): (&String, &Batch)| (!batch.is_over()).then(|| id.clone());
         let unfinished: Vec<String> = self.batches.iter().filter_map(unfinished).collect();
@@ -189,8 +191,14 @@ impl Activity {
             actions.extend(self.end_command(&batch_id, Err(failure), now));
         }
         self.terminating = None;
-        actions.extend(self.running.take().map(|_| Action::Interrupt));
+        let running = self.running.take().filter(|_| !is_terminating);
+        actions.extend(running.map(|_| Action::Interrupt));
         actions
+    }
+
+    /// The command that has the runtime.
+    fn next_of_running(&self) -> Option<&Command> {
+        self.batches.get(self.running.as_ref()?)?.next()
     }
 
     /// Nothing is left of the activity but what is known of it.

@@ -183,6 +183,16 @@ fn a_shutdown_ends_everything() {
 }
 
 #[test]
+fn a_shutdown_does_not_break_off_what_removes_everything() {
+    let mut activity = after(&["deploy", "start"]);
+    exec(&mut activity, "b", &["terminate"]);
+    let begun = activity.shut_down("a signal", now());
+    assert_eq!(told(begun), ["Ready>Terminated"]);
+    assert_eq!(told(activity.ended(Ok(()), now())), Vec::<String>::new());
+    assert_eq!(told(activity.terminated()), ["Terminated"]);
+}
+
+#[test]
 fn a_batch_has_one_name() {
     let mut activity = initialized();
     let batch = |id: &str| id.to_owned();

@@ -77,8 +77,11 @@ pub(crate) fn pack(folder: &Path, path: &Path, to: impl Write) -> io::Result<()>
 pub(super) struct Received(Option<File>);
 
 impl Received {
-    /// Appends a piece.
-    pub(super) fn store(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Appends a piece, or begins anew with it.
+    pub(super) fn store(&mut self, bytes: &[u8], is_first: bool) -> io::Result<()> {
+        if is_first {
+            self.0 = None;
+        }
         let file = match &mut self.0 {
             Some(file) => file,
             // In the scratch space, and without a name: whoever ends, it is gone.
@@ -112,6 +115,17 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn what_was_received_in_vain_is_not_a_part_of_what_comes_next() {
+        let mut received = Received::default();
+        for (piece, is_first) in [("a", true), ("b", true), ("c", false)] {
+            received.store(piece.as_bytes(), is_first).expect("room");
+        }
+        let file = received.take().expect("it is read").expect("a file");
+        assert_eq!(io::read_to_string(file).expect("text"), "bc");
+        assert!(received.take().expect("it is read").is_none());
+    }
 
     #[test]
     fn a_tree_arrives_as_it_was() {

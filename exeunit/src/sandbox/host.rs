@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use futures::{SinkExt, StreamExt};
-use prost::bytes::Bytes;
 use prost::bytes::BytesMut;
 use tokio::{
     net::UnixStream,
@@ -33,7 +32,7 @@ pub(crate) enum Order {
     /// Ask for what is used. Unanswered if the sandbox has ended.
     Measure(oneshot::Sender<Measured>),
     /// Keep a piece of an archive. Answered with the reason if that cannot be; unanswered if the sandbox has ended.
-    Store(Bytes, oneshot::Sender<Option<String>>),
+    Store(Store, oneshot::Sender<Option<String>>),
     /// Hang up, which ends the sandbox.
     Stop,
 }
@@ -87,9 +86,9 @@ impl Desk {
                 self.measuring.push_back(measured);
                 Some(Request::Measure(Measure {}))
             }
-            Order::Store(bytes, stored) => {
+            Order::Store(store, stored) => {
                 self.storing.push_back(stored);
-                Some(Request::Store(Store { bytes }))
+                Some(Request::Store(store))
             }
             Order::Stop => None,
         }

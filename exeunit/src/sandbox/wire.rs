@@ -121,6 +121,9 @@ pub(crate) struct Volume {
 pub(crate) struct Store {
     #[prost(bytes = "bytes", tag = "1")]
     pub(crate) bytes: prost::bytes::Bytes,
+    /// It is the first: what was stored before, for a task that has never come, is thrown away.
+    #[prost(bool, tag = "2")]
+    pub(crate) is_first: bool,
 }
 
 /// A piece was stored, or all of it thrown away.

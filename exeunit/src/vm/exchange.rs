@@ -56,10 +56,12 @@ impl<'a> Exchange<'a> {
             sink.end(packed);
         });
         let mut pieces = pin!(pieces);
+        let mut is_first = true;
         while let Some(piece) = pieces.try_next().await.map_err(&failed)? {
-            if let Some(reason) = self.machine.store(piece).await? {
+            if let Some(reason) = self.machine.store(piece, is_first).await? {
                 return Err(guest(reason));
             }
+            is_first = false;
         }
         let mut process = self.machine.run_task(Task::Unpack, [volume, ""]).await?;
         let mut complaint = Vec::new();

@@ -205,9 +205,14 @@ impl Machine {
     }
 
     /// Lets the agent keep a piece of an archive; returns why it cannot, if so.
-    pub(super) async fn store(&self, piece: Bytes) -> Result<Option<String>, SandboxGone> {
+    pub(super) async fn store(
+        &self,
+        bytes: Bytes,
+        is_first: bool,
+    ) -> Result<Option<String>, SandboxGone> {
         let (stored, answer) = oneshot::channel();
-        let sent = self.orders.send(Order::Store(piece, stored));
+        let store = wire::Store { bytes, is_first };
+        let sent = self.orders.send(Order::Store(store, stored));
         sent.map_err(|_| SandboxGone)?;
         answer.await.map_err(|_| SandboxGone)
     }

@@ -260,7 +260,7 @@ impl Agent {
                 }
             }
             Request::Store(store) => {
-                let stored = self.received.store(&store.bytes);
+                let stored = self.received.store(&store.bytes, store.is_first);
                 let reason = stored.err().map(|error| error.to_string());
                 self.link.send(Report::Stored(Stored { reason }));
             }
