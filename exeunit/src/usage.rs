@@ -201,11 +201,12 @@ impl Meter {
     async fn look_at_disk(&mut self, sandbox: Option<&Monitor>) -> Result<u64, Exceeded> {
         let launcher = sandbox.and_then(Monitor::launcher);
         let sized = sandbox.map(Monitor::sized_folders).unwrap_or_default();
+        let copies = sandbox.map(Monitor::copies).unwrap_or_default();
         let work = self.of.work.clone();
         let mut nameless = std::mem::take(&mut self.nameless);
         let looking = spawn_blocking(move || {
             let sized = check_folders(&sized);
-            let named = occupied::below(&work);
+            let named = measure_copies_once(&work, &copies);
             nameless.look(launcher, &work);
             (sized, named, nameless)
         });
@@ -241,6 +242,16 @@ fn check_folders(folders: &[SizedFolder]) -> Result<(), Exceeded> {
         }
     }
     Ok(())
+}
+
+/// What lies in a folder, where files on their way count as much as what they are copied from or to, but not twice.
+fn measure_copies_once(work: &Path, copies: &[PathBuf]) -> Result<u64, Hidden> {
+    let mut on_their_way = 0;
+    for folder in copies {
+        on_their_way += occupied::below(folder)?;
+    }
+    let rest = occupied::below(work)?.saturating_sub(on_their_way);
+    Ok(rest.max(on_their_way))
 }
 
 /// What lies on the disk without a name.

@@ -236,7 +236,10 @@ impl Runtime for MachineRuntime {
     async fn start(&mut self, _: Vec<String>, _: &Outlet<'_>) -> Result<(), Failure> {
         let deployed = self.deployed.as_ref().ok_or_else(out_of_order)?;
         let machine = boot(&self.config, deployed, &self.wanted).await?;
-        self.monitor.send_replace(Some(machine.monitor()));
+        let volumes = deployed.volumes.0.iter();
+        let copies = volumes.map(|volume| volume.folder.clone()).collect();
+        self.monitor
+            .send_replace(Some(machine.monitor().with_copies(copies)));
         self.machine = Some(machine);
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Seek, Write},
+    io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -72,6 +72,41 @@ pub(crate) fn pack(folder: &Path, path: &Path, to: impl Write) -> io::Result<()>
     archive.into_inner()?.flush()
 }
 
+/// Unpacks what [`pack`] has packed on the other side into a folder, up to a number of bytes.
+///
+/// Who has sent it may be a stranger's kernel: nothing but files, folders and links is made of it, and no more than it says
+/// to be.
+pub(crate) fn unpack(archive: impl Read, to: &Path, most_bytes: u64) -> io::Result<()> {
+    let mut archive = tar::Archive::new(archive);
+    let mut folders = Vec::new();
+    let mut bytes = 0_u64;
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        bytes = bytes.saturating_add(entry.size());
+        if bytes > most_bytes {
+            return Err(io::Error::other("it is more than was agreed on"));
+        }
+        match entry.header().entry_type() {
+            // Last of all: they may not be written to.
+            tar::EntryType::Directory => folders.push(entry),
+            tar::EntryType::Regular | tar::EntryType::Symlink => {
+                entry.unpack_in(to)?;
+            }
+            kind => {
+                return Err(io::Error::other(format!(
+                    "it has an entry of the kind {kind:?}"
+                )));
+            }
+        }
+    }
+    // What is in a folder before what it is in.
+    folders.sort_by(|one, other| other.path_bytes().cmp(&one.path_bytes()));
+    for mut folder in folders {
+        folder.unpack_in(to)?;
+    }
+    Ok(())
+}
+
 /// What the agent has received and no task has taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Received(Option<File>);
@@ -117,6 +152,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_strange_kernel_sends_is_bounded() {
+        let to = tempfile::tempdir().expect("a folder");
+        let archive = |kind, size: u64| {
+            let mut header = tar::Header::new_gnu();
+            header.set_path("file").expect("a path");
+            header.set_entry_type(kind);
+            header.set_mode(0o644);
+            header.set_size(size);
+            header.set_cksum();
+            let mut archive = tar::Builder::new(Vec::new());
+            let content = io::repeat(7).take(size);
+            archive.append(&header, content).expect("an archive");
+            archive.into_inner().expect("an archive")
+        };
+        let unpack = |archive: Vec<u8>| super::unpack(&archive[..], to.path(), 1000);
+        for (kind, size, reason) in [
+            (tar::EntryType::Regular, 1001, "more than was agreed on"),
+            // Its real size is missing, too.
+            (tar::EntryType::GNUSparse, 0, ""),
+            (tar::EntryType::Link, 0, "of the kind"),
+            (tar::EntryType::Block, 0, "of the kind"),
+        ] {
+            let error = unpack(archive(kind, size)).expect_err(reason);
+            assert!(error.to_string().contains(reason), "{error}");
+            assert_eq!(fs::read_dir(to.path()).expect("a folder").count(), 0);
+        }
+        unpack(archive(tar::EntryType::Regular, 1000)).expect("it is little");
+        let file = fs::metadata(to.path().join("file")).expect("a file");
+        assert_eq!(file.len(), 1000);
+    }
+
+    #[test]
     fn what_was_received_in_vain_is_not_a_part_of_what_comes_next() {
         let mut received = Received::default();
         for (piece, is_first) in [("a", true), ("b", true), ("c", false)] {
@@ -136,9 +203,7 @@ mod tests {
         for path in ["", "a", "a/b/file", "missing"] {
             let mut archive = Vec::new();
             pack(from.path(), Path::new(path), &mut archive).expect("an archive");
-            tar::Archive::new(&archive[..])
-                .unpack(to.path())
-                .expect("it is safe");
+            super::unpack(&archive[..], to.path(), 1 << 20).expect("it is safe");
         }
         let text = fs::read_to_string(to.path().join("a/b/file")).expect("a file");
         assert_eq!(text, "text");

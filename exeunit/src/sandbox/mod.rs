@@ -98,7 +98,7 @@ use tokio_util::codec::Framed;
 pub use self::host::{understand_agent, understand_host};
 pub(crate) use self::{
     agent::main as agent_main,
-    files::{Task, pack},
+    files::{Task, pack, unpack},
     guest::main as guest_main,
     host::{Connection, Order},
     launch::close_inherited,
@@ -293,6 +293,8 @@ pub struct Monitor {
     counters: watch::Receiver<Counters>,
     /// The process that everything is in, if the agent's own account is not what counts.
     process: Option<rustix::process::Pid>,
+    /// Folders of files on their way into a machine and out of it, which are twice on the disk.
+    copies: Arc<[PathBuf]>,
     /// The process that all programs descend from, if they are processes of this system.
     launcher: Option<rustix::process::Pid>,
     /// The most memory that is its programs'; what it takes beyond is its own.
@@ -318,6 +320,7 @@ impl Monitor {
             orders,
             counters,
             process: None,
+            copies: Arc::new([]),
             launcher: None,
             most_memory: u64::MAX,
             sized_folders: Arc::new([]),
@@ -343,6 +346,19 @@ impl Monitor {
             sized_folders: folders.into(),
             ..self
         }
+    }
+
+    /// One that knows where files on their way are.
+    pub(crate) fn with_copies(self, folders: Vec<PathBuf>) -> Self {
+        Self {
+            copies: folders.into(),
+            ..self
+        }
+    }
+
+    /// Where files on their way are, of a machine.
+    pub(crate) fn copies(&self) -> Arc<[PathBuf]> {
+        Arc::clone(&self.copies)
     }
 
     /// The process that all programs of a sandbox descend from.

@@ -13,7 +13,7 @@ use super::Machine;
 use crate::{
     bridge::{self, SinkWriter},
     cause::in_one_line,
-    sandbox::{Output, RunError, SandboxGone, Task, pack},
+    sandbox::{Output, RunError, SandboxGone, Task, pack, unpack},
     threads::Threads,
 };
 
@@ -93,9 +93,7 @@ impl<'a> Exchange<'a> {
         let mut packing = self.machine.run_task(Task::Pack, [volume, path]).await?;
         let (source, reader) = bridge::into();
         let to = folder.to_owned();
-        let unpacked = self
-            .threads
-            .start(move || tar::Archive::new(reader).unpack(to));
+        let unpacked = self.threads.start(move || unpack(reader, &to, most_bytes));
         let mut received = 0;
         while let Some(output) = packing.next().await {
             let bytes = match output {
