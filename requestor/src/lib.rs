@@ -62,6 +62,8 @@ mod payment;
 pub mod rest;
 mod script;
 mod service;
+#[cfg(test)]
+mod testbed;
 mod transfer;
 pub mod yagna;
 

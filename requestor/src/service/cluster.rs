@@ -255,15 +255,5 @@ impl fmt::Display for NotRunning {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct SimpleService;
-    struct Generic<T>(PhantomData<T>);
-
-    #[test]
-    fn instances_are_named_after_their_service() {
-        assert_eq!(name_of::<SimpleService>(), "simple-service");
-        assert_eq!(name_of::<Generic<Vec<u8>>>(), "generic");
-    }
-}
+#[path = "cluster_tests.rs"]
+mod tests;

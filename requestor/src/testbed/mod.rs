@@ -1,0 +1,296 @@
+//! A yagna that does what a test says: a daemon and its providers in memory.
+//!
+//! Unless it is told otherwise all goes well: providers offer, sign, run one batch at a time, and send an invoice when an
+//! agreement ends. A test says which calls fail, and looks at which were made and at what is still held. Time is
+//! tokio's, which such a test pauses.
+
+mod port;
+mod program;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+pub(crate) use program::{Acts, run, script};
+use serde_json::json;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout_at},
+};
+
+use crate::{
+    golem::Golem,
+    id::{ActivityId, AgreementId, BatchId},
+    yagna::{
+        Amount, Approval, CommandStatus, DebitNote, Invoice, MarketEvent, PaymentEvent, Problem,
+        Properties, Proposal, ProposalStage, YagnaError,
+    },
+};
+
+/// How long a call takes.
+const LATENCY: Duration = Duration::from_millis(1);
+
+/// What a call does instead of what it should.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// It fails, and has done nothing.
+    Fails(Problem),
+    /// It does what it should, but nobody hears of it.
+    AnswerLost,
+    /// It does what it should at once, and answers later.
+    Late(Duration),
+}
+
+/// A daemon that nobody reaches.
+pub(crate) fn unreachable() -> Fault {
+    Fault::Fails(Problem::Unreachable("connection refused".into()))
+}
+
+/// A daemon that says no.
+pub(crate) fn refused(status: u16, message: &str) -> Fault {
+    let message = message.into();
+    Fault::Fails(Problem::Refused { status, message })
+}
+
+/// A daemon and its providers.
+#[derive(Clone, Default)]
+pub(crate) struct Testbed(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    world: Mutex<World>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct World {
+    calls: Vec<String>,
+    faults: BTreeMap<&'static str, VecDeque<Fault>>,
+    /// What a requestor has taken and not given back.
+    held: BTreeSet<String>,
+    /// How many things have an id.
+    ids: usize,
+    providers: BTreeMap<String, Provider>,
+    market: VecDeque<MarketEvent>,
+    agreements: BTreeMap<AgreementId, Contract>,
+    activities: BTreeMap<ActivityId, ExeUnit>,
+    notes: Vec<DebitNote>,
+    invoices: Vec<Invoice>,
+}
+
+struct Provider {
+    offer: Properties,
+    answer: Approval,
+    /// What it wants for an agreement under which an activity was asked for.
+    price: Amount,
+}
+
+struct Contract {
+    provider: String,
+    /// What the provider has said of it, once it was confirmed.
+    answer: Option<Approval>,
+    had_activities: bool,
+}
+
+struct ExeUnit {
+    agreement: AgreementId,
+    batches: BTreeMap<BatchId, Vec<(Instant, CommandStatus)>>,
+}
+
+impl Testbed {
+    /// With these providers, each dearer than the one before.
+    pub(crate) fn new<const N: usize>(providers: [&str; N]) -> Self {
+        let bed = Self::default();
+        for (name, price) in providers.into_iter().zip(1..) {
+            let offer = json!({
+                "golem.node.id.name": name,
+                "golem.com.pricing.model": "linear",
+                "golem.com.usage.vector": ["golem.usage.duration_sec"],
+                "golem.com.pricing.model.linear.coeffs": [0.0001 * f64::from(price), 0.0],
+            });
+            let provider = Provider {
+                offer: Properties::from_json(offer),
+                answer: Approval::Approved,
+                price: Amount::new(1, 1),
+            };
+            bed.world().providers.insert(name.into(), provider);
+        }
+        bed
+    }
+
+    /// Has a provider offer something else.
+    pub(crate) fn offers(&self, provider: &str, property: &str, value: serde_json::Value) {
+        self.provider(provider, |it| it.offer.set(property, value));
+    }
+
+    /// Has a provider answer agreements so.
+    pub(crate) fn answers(&self, provider: &str, answer: Approval) {
+        self.provider(provider, |it| it.answer = answer);
+    }
+
+    fn provider(&self, name: &str, change: impl FnOnce(&mut Provider)) {
+        change(self.world().providers.get_mut(name).expect("a provider"));
+    }
+
+    /// What the next calls of that name do, one after the other.
+    pub(crate) fn next(&self, call: &'static str, faults: impl IntoIterator<Item = Fault>) {
+        self.world().faults.entry(call).or_default().extend(faults);
+    }
+
+    /// Has a provider send a debit note over so much in all.
+    pub(crate) fn claim(&self, activity: &ActivityId, total: &str) {
+        let mut world = self.world();
+        let agreement = world.activities[activity].agreement.clone();
+        let note = DebitNote {
+            issuer: world.agreements[&agreement].provider.as_str().into(),
+            agreement,
+            activity: activity.clone(),
+            total: total.parse().expect("an amount"),
+            usage: vec![1.0],
+            due: None,
+        };
+        world.notes.push(note);
+        self.0.changed.notify_waiters();
+    }
+
+    /// A requestor with this budget.
+    pub(crate) async fn golem(&self, budget: &str) -> Golem {
+        let golem = Golem::builder().budget(budget.parse().expect("an amount"));
+        golem.start_on(self.clone()).await.expect("it starts")
+    }
+
+    /// All calls up to now that change something, with their objects.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.world().calls.clone()
+    }
+
+    /// How often a call was made.
+    pub(crate) fn count(&self, call: &str) -> usize {
+        let calls = self.calls();
+        calls.iter().filter(|it| it.starts_with(call)).count()
+    }
+
+    /// What a requestor has taken and not given back.
+    pub(crate) fn held(&self) -> Vec<String> {
+        self.world().held.iter().cloned().collect()
+    }
+
+    /// Waits until a requestor holds something of that name.
+    pub(crate) async fn holds(&self, what: &str) -> String {
+        let held = |world: &mut World| world.held.iter().find(|it| it.starts_with(what)).cloned();
+        let held = self.wait(Duration::from_secs(600), held).await;
+        held.unwrap_or_else(|| panic!("no {what}, but {:?}", self.held()))
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.world.lock().expect("no panic while locked")
+    }
+
+    /// Makes a call: what it does comes first, its answer after a while.
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        object: &str,
+        effect: impl FnOnce(&mut World) -> Result<T, Problem>,
+    ) -> Result<T, YagnaError> {
+        let call = format!("{name} {object}").trim_end().to_owned();
+        let fault = {
+            let mut world = self.world();
+            world.calls.push(call.clone());
+            world.faults.get_mut(name).and_then(VecDeque::pop_front)
+        };
+        let answer = match &fault {
+            Some(Fault::Fails(problem)) => Err(problem.clone()),
+            _ => effect(&mut self.world()),
+        };
+        self.0.changed.notify_waiters();
+        let answer = match fault {
+            Some(Fault::AnswerLost) => Err(Problem::Timeout("the answer was lost".into())),
+            Some(Fault::Late(late)) => {
+                sleep(late).await;
+                answer
+            }
+            _ => answer,
+        };
+        sleep(LATENCY).await;
+        answer.map_err(|problem| YagnaError { call, problem })
+    }
+
+    /// Waits until something is so.
+    async fn wait<T>(
+        &self,
+        timeout: Duration,
+        mut look: impl FnMut(&mut World) -> Option<T>,
+    ) -> Option<T> {
+        let until = Instant::now() + timeout;
+        loop {
+            let changed = self.0.changed.notified();
+            if let Some(found) = look(&mut self.world()) {
+                return Some(found);
+            }
+            timeout_at(until, changed).await.ok()?;
+        }
+    }
+}
+
+impl World {
+    fn id<Id: From<String>>(&mut self, kind: &str) -> Id {
+        self.ids += 1;
+        Id::from(format!("{kind}-{}", self.ids))
+    }
+
+    fn take(&mut self, id: &impl ToString) {
+        self.held.insert(id.to_string());
+    }
+
+    fn give_back(&mut self, id: &impl ToString) -> Result<(), Problem> {
+        match self.held.remove(&id.to_string()) {
+            true => Ok(()),
+            false => Err(Problem::NotFound(id.to_string())),
+        }
+    }
+
+    /// A provider offers, or answers a proposal of ours.
+    fn propose(&mut self, provider: &str, answers: Option<&str>) {
+        let stage = match answers {
+            Some(_) => ProposalStage::Draft,
+            None => ProposalStage::Initial,
+        };
+        let proposal = Proposal {
+            id: self.id::<String>(&format!("{provider}/proposal")).into(),
+            issuer: provider.into(),
+            stage,
+            answers: answers.map(Into::into),
+            properties: self.providers[provider].offer.clone(),
+        };
+        self.market.push_back(MarketEvent::Proposal(proposal));
+    }
+
+    /// An agreement is over: its provider wants its money, and offers anew.
+    fn end(&mut self, id: &AgreementId) {
+        let contract = &self.agreements[id];
+        let provider = contract.provider.clone();
+        if contract.had_activities {
+            self.invoices.push(Invoice {
+                issuer: provider.as_str().into(),
+                agreement: id.clone(),
+                amount: self.providers[&provider].price,
+            });
+        }
+        self.propose(&provider, None);
+    }
+}
+
+/// Events of all documents up to now that came after a moment: one a second, later than any clock says.
+fn events<Id: From<String>>(documents: usize, after: DateTime<Utc>) -> Vec<PaymentEvent<Id>> {
+    let event = |number: usize| PaymentEvent {
+        id: number.to_string().into(),
+        date: DateTime::<Utc>::MAX_UTC - TimeDelta::days(1) + TimeDelta::seconds(number as i64),
+        received: true,
+    };
+    let events = (0..documents).map(event);
+    events.filter(|event| event.date > after).collect()
+}
