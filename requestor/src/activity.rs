@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::Stream;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::{
     id::{ActivityId, BatchId},
@@ -35,6 +36,17 @@ pub(crate) struct Activity {
     /// Its place in a network, if it has one.
     pub(crate) network_node: Option<NetworkNode>,
     yagna: Arc<dyn Yagna>,
+    /// The batch that the exe-unit may still be at, whether or not anybody waits for it. Locked while one is sent.
+    batch: Arc<Mutex<Option<Batch>>>,
+}
+
+/// A batch that has not ended, as far as is known.
+#[derive(Clone)]
+struct Batch {
+    id: BatchId,
+    /// The first of its commands that is not known to have ended.
+    next: usize,
+    commands: usize,
 }
 
 impl Activity {
@@ -49,6 +61,7 @@ impl Activity {
             agreement,
             network_node: None,
             yagna,
+            batch: Arc::default(),
         })
     }
 
@@ -56,26 +69,78 @@ impl Activity {
         self.yagna.destroy_activity(&self.id).await
     }
 
-    /// Runs commands as one batch. Yields what comes of each as soon as it is known, up to the first failure.
+    /// Runs commands as one batch, when the one before has ended. Yields what comes of each as soon as it is known, up
+    /// to the first failure.
     pub(crate) fn exec(&self, commands: Vec<Command>) -> impl Stream<Item = CommandOutcome> + Send {
         async_stream::try_stream! {
             if commands.is_empty() {
                 return;
             }
+            self.idle().await;
             let mut errands = Vec::with_capacity(commands.len());
             for (index, command) in commands.into_iter().enumerate() {
                 errands.push(self.prepare(index, command).await?);
             }
             let script = Value::Array(errands.iter().map(|errand| errand.wire.clone()).collect());
-            let batch = match self.yagna.exec(&self.id, script.to_string()).await {
-                Ok(batch) => batch,
-                Err(error) => Err(self.diagnose(error).await)?,
-            };
-            tracing::debug!(activity = %self.id, %batch, %script, "sent a script");
+            let batch = self.send(script, errands.len()).await?;
             for (index, errand) in errands.into_iter().enumerate() {
                 let result = self.result(&batch, index).await?;
+                self.on_result(index, &result).await;
                 yield errand.complete(result)?;
             }
+        }
+    }
+
+    /// Waits until the exe-unit is done with a batch whose results nobody has waited for: it takes no other before, and
+    /// cannot be told to leave off.
+    async fn idle(&self) {
+        let unfinished = self.batch.lock().await.clone();
+        let Some(Batch { id, next, commands }) = unfinished else {
+            return;
+        };
+        for index in next..commands {
+            match self.result(&id, index).await {
+                Ok(result) => self.on_result(index, &result).await,
+                Err(error) => {
+                    tracing::debug!(activity = %self.id, batch = %id, %error, "its end is unknown");
+                    return;
+                }
+            }
+            if self.batch.lock().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Sends a script. Who no longer waits for that does not keep it from being known where the exe-unit is.
+    async fn send(&self, script: Value, commands: usize) -> Result<BatchId, CommandError> {
+        let (yagna, activity) = (self.yagna.clone(), self.id.clone());
+        let mut sending = self.batch.clone().lock_owned().await;
+        let sent = tokio::spawn(async move {
+            let id = yagna.exec(&activity, script.to_string()).await?;
+            tracing::debug!(%activity, batch = %id, %script, "sent a script");
+            *sending = Some(Batch {
+                id: id.clone(),
+                next: 0,
+                commands,
+            });
+            Ok(id)
+        });
+        match sent.await.expect("sending does not panic") {
+            Ok(batch) => Ok(batch),
+            Err(error) => Err(self.diagnose(error).await),
+        }
+    }
+
+    /// A command has ended, and its batch with it if it was the last or has failed.
+    async fn on_result(&self, index: usize, result: &CommandResult) {
+        let mut batch = self.batch.lock().await;
+        let Some(Batch { next, commands, .. }) = &mut *batch else {
+            return;
+        };
+        *next = index + 1;
+        if *next == *commands || result.status != CommandStatus::Ok {
+            *batch = None;
         }
     }
 

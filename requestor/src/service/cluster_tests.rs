@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
+
 use super::*;
-use crate::testbed::{Acts, Testbed};
+use crate::testbed::{Acts, Fault, Handler, Testbed, refused, run, script};
 
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -23,6 +25,94 @@ async fn a_cluster_runs_is_paid_and_gives_everything_back() {
     assert_eq!(bill.total.to_string(), "0.2");
     assert_eq!(bed.held(), [] as [&str; 0]);
     assert_eq!(bed.count("exec /bye"), 2);
+}
+
+/// A cluster of one instance that runs, on a testbed with one provider.
+async fn running(bed: &Testbed, golem: &Golem, run: Handler) -> Cluster {
+    let make = move |_| Acts {
+        run,
+        ..Acts::default()
+    };
+    let cluster = golem.run_service(make).start().await.unwrap();
+    cluster.all_running(PATIENCE).await.unwrap();
+    bed.holds("activity").await;
+    cluster
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_the_script_that_runs_end_before_shutdown() {
+    let bed = Testbed::new(["ada"]);
+    let golem = bed.golem("1").await;
+    let cluster = running(&bed, &golem, || script(run("/sleep", "20"))).await;
+    bed.calls_of("exec /sleep", 1).await;
+    cluster.stop().await;
+    assert_eq!(cluster.instances()[0].cause, None);
+    assert_eq!(bed.count("exec /bye"), 1);
+    golem.shutdown().await;
+    assert_eq!(bed.held(), [] as [&str; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_while_a_script_is_sent_lets_it_end_before_shutdown() {
+    let bed = Testbed::new(["ada"]);
+    let golem = bed.golem("1").await;
+    // The script of `start` is the first.
+    bed.next(
+        "exec",
+        [Duration::ZERO, Duration::from_secs(1)].map(Fault::Late),
+    );
+    let cluster = running(&bed, &golem, || script(run("/sleep", "20"))).await;
+    bed.calls_of("exec /sleep", 1).await;
+    cluster.stop().await;
+    assert_eq!(cluster.instances()[0].cause, None);
+    assert_eq!(bed.count("exec /bye"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_that_does_not_end_in_time_is_named_as_the_cause() {
+    let bed = Testbed::new(["ada"]);
+    let golem = bed.golem("1").await;
+    let cluster = running(&bed, &golem, || script(run("/sleep", "1000"))).await;
+    bed.calls_of("exec /sleep", 1).await;
+    cluster.stop().await;
+    let cause = cluster.instances()[0].cause.clone();
+    let expected = "its shutdown, and what ran before it, took more than 30 s";
+    assert_eq!(cause.as_deref(), Some(expected));
+    golem.shutdown().await;
+    assert_eq!(bed.held(), [] as [&str; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_cause_stays_whatever_shutdown_says() {
+    let bed = Testbed::new(["ada"]);
+    let golem = bed.golem("1").await;
+    let cluster = golem.run_service(|_| Acts {
+        run: || stream::iter([Ok(run("/sleep", "20")), Err("out of luck".into())]).boxed(),
+        shutdown: || script(run("/fail", "x")),
+        ..Acts::default()
+    });
+    let cluster = cluster.start().await.unwrap();
+    cluster.ended().await;
+    let cause = cluster.instances()[0].cause.clone();
+    assert_eq!(cause.as_deref(), Some("out of luck"));
+    assert_eq!(bed.count("exec /fail"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_is_not_blamed_for_what_another_did() {
+    let bed = Testbed::new(["ada", "bob"]);
+    let golem = bed.golem("1").await;
+    bed.next(
+        "exec",
+        [refused(400, "no such image"), Fault::Late(PATIENCE)],
+    );
+    let cluster = golem.run_service(|_| Acts::default()).start();
+    let cluster = cluster.await.unwrap();
+    bed.calls_of("exec /hello", 2).await;
+    cluster.stop().await;
+    let reasons = bed.reasons("terminate_agreement");
+    assert!(reasons[0].contains("no such image"), "{reasons:?}");
+    assert_eq!(reasons[1], "the instance has ended");
 }
 
 struct SimpleService;

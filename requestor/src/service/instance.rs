@@ -29,7 +29,7 @@ use crate::{
 /// How often an activity is asked how it does.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long `shutdown` may take.
+/// How long `shutdown` may take, the end of a script that it finds running included.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long to wait before an instance is started again: twice as long each time, up to the last.
@@ -46,7 +46,7 @@ pub struct InstanceStatus {
     pub provider: Option<String>,
     /// Its activity, if it has one.
     pub activity: Option<ActivityId>,
-    /// What went wrong last.
+    /// What went wrong last, unless it has run since.
     pub cause: Option<String>,
 }
 
@@ -86,6 +86,8 @@ pub(super) struct Instance {
     activity: Option<(Activity, Instant)>,
     /// Its place in a network, whichever provider it is at.
     network_node: Option<NetworkNode>,
+    /// What went wrong first since it began, or began anew.
+    cause: Option<String>,
     /// How often it had to begin anew.
     restarts: u32,
 }
@@ -112,6 +114,7 @@ impl Instance {
                 agreement: None,
                 activity: None,
                 network_node,
+                cause: None,
                 restarts: 0,
             },
             receiver,
@@ -126,15 +129,17 @@ impl Instance {
             let outcome = self.take(step, &mut service).await;
             let (event, cause) = judge(outcome);
             (state, step) = lifecycle::next(state, event);
+            // What goes wrong after it is a consequence, or no matter.
+            self.cause = self.cause.take().or(cause);
             if matches!(step, Step::Find | Step::End) {
-                let cause = cause.clone().or_else(|| self.status.borrow().cause.clone());
-                self.give_back(cause.as_deref()).await;
+                self.give_back().await;
             }
+            self.announce(state);
             if step == Step::Find {
+                self.cause = None;
                 self.restarts += 1;
                 service = make();
             }
-            self.announce(state, cause);
         }
     }
 
@@ -160,7 +165,7 @@ impl Instance {
             Step::Shutdown => {
                 let phase = while_alive(&activity, drive(service.shutdown(&ctx), &activity));
                 let ended = timeout(SHUTDOWN_TIMEOUT, phase).await;
-                Some(ended.unwrap_or_else(|_| Err("its shutdown took too long".into())))
+                Some(ended.unwrap_or_else(|_| Err(ShutdownTooLong.into())))
             }
             Step::Find | Step::End => unreachable!("an activity is given back before"),
         }
@@ -231,7 +236,7 @@ impl Instance {
 
     /// Gives back what it holds, and remembers the provider if it has let us down. What cannot be given back ends on
     /// its own, at the latest with its agreement.
-    async fn give_back(&mut self, cause: Option<&str>) {
+    async fn give_back(&mut self) {
         if let Some((activity, since)) = self.activity.take() {
             self.destroy(activity, since).await;
             if let Some(node) = &self.network_node {
@@ -242,12 +247,12 @@ impl Instance {
             return;
         };
         let (id, provider) = (agreement.id.clone(), agreement.provider_name().to_owned());
-        let reason = match cause {
+        let reason = match &self.cause {
             None => Reason::new("the instance has ended").code("Success"),
             Some(cause) => {
                 self.world
                     .market
-                    .failed(agreement.provider.clone(), cause.into());
+                    .failed(agreement.provider.clone(), cause.clone());
                 Reason::new(cause).code("Failed")
             }
         };
@@ -287,10 +292,10 @@ impl Instance {
     }
 
     /// Tells where it is in its life, and why; the status last, so that who sees it there has heard of it.
-    fn announce(&self, state: InstanceState, cause: Option<String>) {
+    fn announce(&self, state: InstanceState) {
         let mut status = self.status.borrow().clone();
         status.state = state;
-        status.cause = cause.or(status.cause);
+        status.cause = self.cause.clone().or(status.cause);
         match state {
             InstanceState::Pending => (status.provider, status.activity) = (None, None),
             InstanceState::Running => status.cause = None,
@@ -307,6 +312,13 @@ impl Instance {
         self.status.send_replace(status);
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "its shutdown, and what ran before it, took more than {} s",
+    SHUTDOWN_TIMEOUT.as_secs()
+)]
+struct ShutdownTooLong;
 
 /// Drives a handler as long as its activity lives. A handler that panics has failed for good.
 async fn while_alive(activity: &Activity, phase: impl Future<Output = Result<()>>) -> Result<()> {

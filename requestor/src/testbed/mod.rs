@@ -14,7 +14,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-pub(crate) use program::{Acts, run, script};
+pub(crate) use program::{Acts, Handler, run, script};
 use serde_json::json;
 use tokio::{
     sync::Notify,
@@ -173,6 +173,14 @@ impl Testbed {
         calls.iter().filter(|it| it.starts_with(call)).count()
     }
 
+    /// The reasons that were given for all calls of that name.
+    pub(crate) fn reasons(&self, call: &str) -> Vec<String> {
+        let calls = self.calls().into_iter();
+        let calls = calls.filter(|it| it.starts_with(call));
+        let reason = |call: String| Some(call.split_once(": ")?.1.to_owned());
+        calls.filter_map(reason).collect()
+    }
+
     /// What a requestor has taken and not given back.
     pub(crate) fn held(&self) -> Vec<String> {
         self.world().held.iter().cloned().collect()
@@ -183,6 +191,16 @@ impl Testbed {
         let held = |world: &mut World| world.held.iter().find(|it| it.starts_with(what)).cloned();
         let held = self.wait(Duration::from_secs(600), held).await;
         held.unwrap_or_else(|| panic!("no {what}, but {:?}", self.held()))
+    }
+
+    /// Waits until a call was made so often.
+    pub(crate) async fn calls_of(&self, call: &str, times: usize) {
+        let made = |world: &mut World| {
+            let calls = world.calls.iter().filter(|it| it.starts_with(call));
+            (calls.count() >= times).then_some(())
+        };
+        let made = self.wait(Duration::from_secs(600), made).await;
+        made.unwrap_or_else(|| panic!("no {call} among {:?}", self.calls()));
     }
 
     fn world(&self) -> MutexGuard<'_, World> {

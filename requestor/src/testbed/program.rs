@@ -7,7 +7,8 @@ use futures::{
 
 use crate::{Payload, Result, Script, Service, WorkContext, vm};
 
-type Handler = fn() -> BoxStream<'static, Result<Script>>;
+/// What a handler does.
+pub(crate) type Handler = fn() -> BoxStream<'static, Result<Script>>;
 
 /// A service whose handlers are what a test says: by default it starts, runs until it is stopped, and says `/bye`.
 pub(crate) struct Acts {
