@@ -57,6 +57,7 @@ pub mod id;
 mod interrupt;
 mod market;
 mod network;
+mod panics;
 mod payload;
 mod payment;
 pub mod rest;

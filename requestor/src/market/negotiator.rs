@@ -1,6 +1,13 @@
 //! The task that owns a demand: it negotiates, and hands out what is ready to be signed.
 
-use std::{collections::VecDeque, future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_stream::stream;
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -17,6 +24,7 @@ use super::{
 use crate::{
     event::{Event, Events},
     id::{DemandId, NodeId, ProposalId},
+    panics::last_words,
     yagna::{Demand, MarketEvent, Problem, Proposal, Reason, Yagna, YagnaError},
 };
 
@@ -34,6 +42,16 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Market {
     requests: mpsc::UnboundedSender<Request>,
     outlook: watch::Receiver<Outlook>,
+    over: Arc<OnceLock<Over>>,
+}
+
+/// Nobody negotiates any more.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Over {
+    #[error("the demand was withdrawn")]
+    Withdrawn,
+    #[error("the negotiation panicked: {0}")]
+    Panicked(String),
 }
 
 enum Request {
@@ -56,6 +74,7 @@ impl Market {
         let id = yagna.publish_demand(&demand).await?;
         let (requests, queue) = mpsc::unbounded_channel();
         let (outlook_sender, outlook) = watch::channel(Outlook::default());
+        let over = Arc::new(OnceLock::new());
         let negotiator = Negotiator {
             yagna,
             demand,
@@ -66,15 +85,23 @@ impl Market {
             gathering_since: None,
             outlook: outlook_sender,
             events,
+            over: over.clone(),
         };
-        Ok((Self { requests, outlook }, negotiator.work(queue, stop)))
+        let market = Self {
+            requests,
+            outlook,
+            over,
+        };
+        Ok((market, negotiator.work(queue, stop)))
     }
 
-    /// The best proposal, as soon as there is one; none once the demand is withdrawn.
-    pub(crate) async fn take(&self) -> Option<Proposal> {
+    /// The best proposal, as soon as there is one.
+    pub(crate) async fn take(&self) -> Result<Proposal, Over> {
         let (sender, receiver) = oneshot::channel();
-        self.requests.send(Request::Take(sender)).ok()?;
-        receiver.await.ok()
+        let over = || self.over.get().cloned().unwrap_or(Over::Withdrawn);
+        let request = Request::Take(sender);
+        self.requests.send(request).map_err(|_| over())?;
+        receiver.await.map_err(|_| over())
     }
 
     /// Tells that a provider has let us down, so that others are preferred to it.
@@ -144,6 +171,7 @@ struct Negotiator {
     gathering_since: Option<Instant>,
     outlook: watch::Sender<Outlook>,
     events: Events,
+    over: Arc<OnceLock<Over>>,
 }
 
 /// What was sent: the offer that was countered and our counter-proposal, or a rejection, of which no more is heard.
@@ -151,7 +179,14 @@ type Sent = Option<(ProposalId, Option<ProposalId>)>;
 
 impl Negotiator {
     async fn work(mut self, requests: mpsc::UnboundedReceiver<Request>, stop: CancellationToken) {
-        stop.run_until_cancelled(self.negotiate(requests)).await;
+        let negotiated = AssertUnwindSafe(self.negotiate(requests)).catch_unwind();
+        if let Some(Err(panic)) = stop.run_until_cancelled(negotiated).await {
+            let over = Over::Panicked(last_words(&*panic).to_owned());
+            tracing::error!(demand = %self.id, %over, "negotiations have ended");
+            self.over.get_or_init(|| over);
+        }
+        // Who waits hears of it before the demand is withdrawn.
+        self.waiting.clear();
         if let Err(error) = self.yagna.withdraw_demand(&self.id).await {
             tracing::warn!(demand = %self.id, %error, "the demand stays until it expires");
         }

@@ -143,7 +143,11 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
         let tasks = TaskTracker::new();
         let cluster_task = tasks.track_future(async move {
             let negotiating = tokio::spawn(negotiating);
-            living.join_all().await;
+            while let Some(ended) = living.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "an instance has ended out of order");
+                }
+            }
             withdraw.cancel();
             // It ends with the demand withdrawn, or has ended already.
             let _ = negotiating.await;

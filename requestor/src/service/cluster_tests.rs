@@ -5,7 +5,10 @@ use std::time::Duration;
 use futures::{StreamExt, stream};
 
 use super::*;
-use crate::testbed::{Acts, Fault, Handler, Testbed, refused, run, script};
+use crate::{
+    testbed::{Acts, Fault, Handler, Testbed, refused, run, script},
+    yagna::Proposal,
+};
 
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -113,6 +116,73 @@ async fn a_provider_is_not_blamed_for_what_another_did() {
     let reasons = bed.reasons("terminate_agreement");
     assert!(reasons[0].contains("no such image"), "{reasons:?}");
     assert_eq!(reasons[1], "the instance has ended");
+}
+
+/// Where a program of ours may panic.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Make,
+    Start,
+    OnChange,
+    Score,
+}
+
+struct Strict(Place);
+
+impl Strategy for Strict {
+    fn score(&self, _: &Proposal) -> Result<f64, String> {
+        assert_ne!(self.0, Place::Score, "it is scored");
+        Ok(0.0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_panics_is_the_cause_and_all_is_given_back() {
+    for (place, cause) in [
+        (Place::Make, "its program panicked: it is made"),
+        (Place::Start, "a handler panicked: it starts"),
+        (Place::OnChange, "its program panicked: it is told"),
+        (Place::Score, "the negotiation panicked: assertion"),
+    ] {
+        let bed = Testbed::new(["ada", "bob"]);
+        let golem = bed.golem("1").await;
+        let make = move |index| {
+            assert!(place != Place::Make || index == 0, "it is made");
+            let start: Handler = match (place, index) {
+                (Place::Start, 1) => || panic!("it starts"),
+                _ => || script(run("/hello", "x")),
+            };
+            Acts {
+                start,
+                ..Acts::default()
+            }
+        };
+        let on_change = move |status: &InstanceStatus| {
+            let is_second = status.name == "acts-2" && status.state == InstanceState::Running;
+            assert!(place != Place::OnChange || !is_second, "it is told");
+        };
+        let cluster = golem.run_service(make).instances(2).on_change(on_change);
+        let cluster = cluster.strategy(Strict(place)).start().await.unwrap();
+        let mut second = cluster.statuses[1].clone();
+        let ended = |status: &InstanceStatus| status.state == InstanceState::Terminated;
+        let second = second.wait_for(ended).await.unwrap().clone();
+        let told = second.cause.unwrap_or_default();
+        assert!(told.starts_with(cause), "{place:?}: {told}");
+        if place != Place::Score {
+            cluster.statuses[0]
+                .clone()
+                .wait_for(is_running)
+                .await
+                .unwrap();
+        }
+        cluster.stop().await;
+        golem.shutdown().await;
+        assert_eq!(bed.held(), [] as [&str; 0], "{place:?}");
+    }
+}
+
+fn is_running(status: &InstanceStatus) -> bool {
+    status.state == InstanceState::Running
 }
 
 struct SimpleService;

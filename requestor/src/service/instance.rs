@@ -1,6 +1,12 @@
 //! One instance: takes the steps of its life, and gives back what it held.
 
-use std::{any::Any, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    fmt,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::Utc;
 use futures::FutureExt;
@@ -21,6 +27,7 @@ use crate::{
     id::ActivityId,
     market::{Market, sign},
     network::NetworkNode,
+    panics::last_words,
     payment::{Accountant, Life},
     script::CommandError,
     yagna::{Agreement, Reason, Yagna},
@@ -121,8 +128,24 @@ impl Instance {
         )
     }
 
-    /// Lives from the search for a provider to the end, with a service made anew at each start.
-    pub(super) async fn live<S: Service>(mut self, mut make: impl FnMut() -> S) {
+    /// Lives from the search for a provider to the end, with a service made anew at each start. Whatever panics on the
+    /// way, what is held is given back.
+    pub(super) async fn live<S: Service>(mut self, make: impl FnMut() -> S) {
+        let life = AssertUnwindSafe(self.take_steps(make)).catch_unwind();
+        if let Err(panic) = life.await {
+            let cause = panicked("its program", &*panic).chain();
+            self.cause.get_or_insert(cause);
+            self.give_back().await;
+            let told = panic::catch_unwind(AssertUnwindSafe(|| {
+                self.announce(InstanceState::Terminated);
+            }));
+            if told.is_err() {
+                tracing::warn!(instance = self.name(), "its last change could not be told");
+            }
+        }
+    }
+
+    async fn take_steps<S: Service>(&mut self, mut make: impl FnMut() -> S) {
         let (mut state, mut step) = (InstanceState::Pending, Step::Find);
         let mut service = make();
         while step != Step::End {
@@ -155,15 +178,18 @@ impl Instance {
         };
         match step {
             Step::Start => {
-                let phase = while_alive(&activity, drive(service.start(&ctx), &activity));
+                let phase = async { drive(service.start(&ctx), &activity).await };
+                let phase = while_alive(&activity, phase);
                 stop.run_until_cancelled(phase).await
             }
             Step::Run => {
-                let phase = while_alive(&activity, drive(service.run(&ctx), &activity));
+                let phase = async { drive(service.run(&ctx), &activity).await };
+                let phase = while_alive(&activity, phase);
                 stop.run_until_cancelled(phase).await
             }
             Step::Shutdown => {
-                let phase = while_alive(&activity, drive(service.shutdown(&ctx), &activity));
+                let phase = async { drive(service.shutdown(&ctx), &activity).await };
+                let phase = while_alive(&activity, phase);
                 let ended = timeout(SHUTDOWN_TIMEOUT, phase).await;
                 Some(ended.unwrap_or_else(|_| Err(ShutdownTooLong.into())))
             }
@@ -176,7 +202,11 @@ impl Instance {
         stop.run_until_cancelled(sleep(pause(self.restarts)))
             .await?;
         while self.agreement.is_none() {
-            let proposal = stop.run_until_cancelled(self.world.market.take()).await??;
+            let proposal = stop.run_until_cancelled(self.world.market.take()).await?;
+            let proposal = match proposal {
+                Ok(proposal) => proposal,
+                Err(over) => return Some(Err(HandlerError::terminal(over))),
+            };
             let provider = proposal.provider_name().to_owned();
             // Not to be dropped on its way: an agreement that is half signed would be nobody's.
             match sign(&*self.world.yagna, &proposal, Utc::now()).await {
@@ -305,11 +335,14 @@ impl Instance {
             status.provider = Some(activity.agreement.provider_name().to_owned());
             status.activity = Some(activity.id.clone());
         }
-        (self.world.on_change)(&status);
+        let told = panic::catch_unwind(AssertUnwindSafe(|| (self.world.on_change)(&status)));
         self.world
             .events
             .send(Event::InstanceChanged(status.clone()));
         self.status.send_replace(status);
+        if let Err(panic) = told {
+            panic::resume_unwind(panic);
+        }
     }
 }
 
@@ -324,17 +357,13 @@ struct ShutdownTooLong;
 async fn while_alive(activity: &Activity, phase: impl Future<Output = Result<()>>) -> Result<()> {
     let phase = AssertUnwindSafe(phase).catch_unwind();
     tokio::select! {
-        outcome = phase => outcome.unwrap_or_else(|panic| Err(panicked(&*panic))),
+        outcome = phase => outcome.unwrap_or_else(|panic| Err(panicked("a handler", &*panic))),
         ended = activity.ended(HEALTH_INTERVAL) => Err(ended.into()),
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> HandlerError {
-    let said = panic.downcast_ref::<String>().map(String::as_str);
-    let said = said
-        .or(panic.downcast_ref::<&str>().copied())
-        .unwrap_or("without a word");
-    HandlerError::terminal(format!("a handler panicked: {said}"))
+fn panicked(who: &str, panic: &(dyn Any + Send)) -> HandlerError {
+    HandlerError::terminal(format!("{who} panicked: {}", last_words(panic)))
 }
 
 /// What a step's outcome means for the instance's life, and what went wrong.
