@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use crate::{
     id::{ActivityId, BatchId},
     network::NetworkNode,
+    retry::once,
     script::{Command, CommandError, CommandOutcome, Destination, Origin, Outcome, Output},
     transfer::{Incoming, Outgoing, Receipt, TransferError},
     yagna::{
@@ -66,7 +67,7 @@ impl Activity {
     }
 
     pub(crate) async fn destroy(&self) -> Result<(), YagnaError> {
-        self.yagna.destroy_activity(&self.id).await
+        once(|| self.yagna.destroy_activity(&self.id)).await
     }
 
     /// Runs commands as one batch, when the one before has ended. Yields what comes of each as soon as it is known, up

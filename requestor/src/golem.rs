@@ -19,6 +19,7 @@ use crate::{
     network::{Network, NoAddress},
     payload::{Payload, vm},
     payment::{Accountant, Bill},
+    retry::once,
     service::{ClusterBuilder, HandlerError, Service},
     transfer::{Outgoing, TransferError},
     yagna::{
@@ -254,7 +255,7 @@ impl Golem {
 }
 
 async fn release(yagna: &dyn Yagna, allocation: &Allocation) {
-    if let Err(error) = yagna.release_allocation(&allocation.id).await {
+    if let Err(error) = once(|| yagna.release_allocation(&allocation.id)).await {
         tracing::warn!(allocation = %allocation.id, %error, "released only when it expires");
     }
 }

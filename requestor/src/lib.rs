@@ -61,6 +61,7 @@ mod panics;
 mod payload;
 mod payment;
 pub mod rest;
+mod retry;
 mod script;
 mod service;
 #[cfg(test)]

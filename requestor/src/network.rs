@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use crate::{
     id::{NetworkId, NodeId},
+    retry::once,
     yagna::{NetworkTerms, Problem, Yagna, YagnaError},
 };
 
@@ -153,7 +154,7 @@ impl Network {
     /// Takes the network away. What does not go so goes when the daemon ends.
     pub(crate) async fn remove(&self) {
         let id = self.id();
-        if let Err(error) = self.0.yagna.remove_network(id).await {
+        if let Err(error) = once(|| self.0.yagna.remove_network(id)).await {
             tracing::warn!(network = %id, %error, "a network stays");
         }
     }
@@ -218,7 +219,7 @@ impl NetworkNode {
         };
         if let Some(provider) = provider {
             let (yagna, id) = (&network.0.yagna, network.id());
-            if let Err(error) = yagna.remove_network_node(id, &provider).await {
+            if let Err(error) = once(|| yagna.remove_network_node(id, &provider)).await {
                 tracing::debug!(network = %id, %provider, %error, "a node stays in a network");
             }
         }

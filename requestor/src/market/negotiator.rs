@@ -25,6 +25,7 @@ use crate::{
     event::{Event, Events},
     id::{DemandId, NodeId, ProposalId},
     panics::last_words,
+    retry::{PAUSE, once},
     yagna::{Demand, MarketEvent, Problem, Proposal, Reason, Yagna, YagnaError},
 };
 
@@ -33,9 +34,6 @@ const POLL: Duration = Duration::from_secs(5);
 
 /// Tells a provider where it will be paid.
 const CHOSEN_PLATFORM: &str = "golem.com.payment.chosen-platform";
-
-/// How long to leave yagna alone after it has failed.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// The way to a demand's negotiations.
 #[derive(Clone, Debug)]
@@ -187,7 +185,7 @@ impl Negotiator {
         }
         // Who waits hears of it before the demand is withdrawn.
         self.waiting.clear();
-        if let Err(error) = self.yagna.withdraw_demand(&self.id).await {
+        if let Err(error) = once(|| self.yagna.withdraw_demand(&self.id)).await {
             tracing::warn!(demand = %self.id, %error, "the demand stays until it expires");
         }
     }

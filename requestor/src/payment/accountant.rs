@@ -21,6 +21,7 @@ use super::{
 use crate::{
     event::{Event, Events},
     id::{ActivityId, AgreementId, DebitNoteId, InvoiceId},
+    retry::{PAUSE, once},
     yagna::{
         Acceptance, Agreement, Allocation, Amount, DebitNote, Invoice, PaymentEvent, Yagna,
         YagnaError,
@@ -29,12 +30,6 @@ use crate::{
 
 /// How long one question for payment events may wait for its answer.
 const POLL: Duration = Duration::from_secs(5);
-
-/// How often an acceptance is tried.
-const ATTEMPTS: usize = 4;
-
-/// How long to leave yagna alone after it has failed.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// The way to the ledger.
 #[derive(Clone, Debug)]
@@ -218,20 +213,9 @@ impl Desk {
             amount,
             allocation: self.allocation.id.clone(),
         };
-        let mut attempts = ATTEMPTS;
-        loop {
-            let accepted = match claim {
-                Claim::DebitNote(id, _) => self.yagna.accept_debit_note(id, &acceptance).await,
-                Claim::Invoice(id, _) => self.yagna.accept_invoice(id, &acceptance).await,
-            };
-            attempts -= 1;
-            match accepted {
-                Err(error) if error.is_transient() && attempts > 0 => {
-                    tracing::warn!(%error, "trying again");
-                    sleep(PAUSE).await;
-                }
-                accepted => return accepted,
-            }
+        match claim {
+            Claim::DebitNote(id, _) => once(|| self.yagna.accept_debit_note(id, &acceptance)).await,
+            Claim::Invoice(id, _) => once(|| self.yagna.accept_invoice(id, &acceptance)).await,
         }
     }
 

@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 
 use super::*;
 use crate::{
-    testbed::{Acts, Fault, Handler, Testbed, refused, run, script},
+    testbed::{Acts, Fault, Handler, Testbed, refused, run, script, unreachable},
     yagna::Proposal,
 };
 
@@ -116,6 +116,35 @@ async fn a_provider_is_not_blamed_for_what_another_did() {
     let reasons = bed.reasons("terminate_agreement");
     assert!(reasons[0].contains("no such image"), "{reasons:?}");
     assert_eq!(reasons[1], "the instance has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_given_back_at_first_is_given_back_later() {
+    let bed = Testbed::new(["ada"]);
+    let golem = bed.golem("1").await;
+    let network = golem.network("10.0.0.0/24").await.unwrap();
+    let cluster = golem.run_service(|_| Acts::default()).network(&network);
+    let cluster = cluster.start().await.unwrap();
+    cluster.all_running(PATIENCE).await.unwrap();
+    for call in [
+        "destroy_activity",
+        "terminate_agreement",
+        "withdraw_demand",
+        "remove_network",
+        "accept_invoice",
+        "release_allocation",
+    ] {
+        bed.next(call, [unreachable(), Fault::AnswerLost]);
+    }
+    let events = golem.events();
+    let bill = golem.shutdown().await;
+    assert_eq!(bed.held(), [] as [&str; 0]);
+    assert_eq!(bill.total.to_string(), "0.1");
+    let events: Vec<_> = events.take(6).collect().await;
+    for event in ["ActivityDestroyed", "AgreementTerminated"] {
+        let told = events.iter().any(|it| format!("{it:?}").starts_with(event));
+        assert!(told, "{event} in {events:?}");
+    }
 }
 
 /// Where a program of ours may panic.

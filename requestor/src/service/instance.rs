@@ -29,6 +29,7 @@ use crate::{
     network::NetworkNode,
     panics::last_words,
     payment::{Accountant, Life},
+    retry::once,
     script::CommandError,
     yagna::{Agreement, Reason, Yagna},
 };
@@ -286,7 +287,8 @@ impl Instance {
                 Reason::new(cause).code("Failed")
             }
         };
-        match self.world.yagna.terminate_agreement(&id, &reason).await {
+        let yagna = &self.world.yagna;
+        match once(|| yagna.terminate_agreement(&id, &reason)).await {
             Ok(()) => {
                 self.world.events.send(Event::AgreementTerminated {
                     agreement: id,
