@@ -6,7 +6,7 @@ mod negotiator;
 mod price;
 mod strategy;
 
-pub(crate) use agreement::sign;
+pub(crate) use agreement::{NotSigned, sign};
 pub use negotiation::Outlook;
 pub(crate) use negotiator::Market;
 pub use price::LinearPrice;

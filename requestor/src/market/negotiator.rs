@@ -25,7 +25,7 @@ use crate::{
     event::{Event, Events},
     id::{DemandId, NodeId, ProposalId},
     panics::last_words,
-    retry::{PAUSE, once},
+    retry::{PAUSE, once, persisted},
     yagna::{Demand, MarketEvent, Problem, Proposal, Reason, Yagna, YagnaError},
 };
 
@@ -250,7 +250,8 @@ impl Negotiator {
                     counter.properties.set(ACCEPT_TIMEOUT, seconds);
                 }
                 async move {
-                    let countered = yagna.counter_proposal(&demand, &proposal, &counter).await;
+                    let countered =
+                        persisted(|| yagna.counter_proposal(&demand, &proposal, &counter)).await;
                     // An offer that is gone by now is no harm: there will be others.
                     let ours = countered.inspect_err(|error| tracing::debug!(%error)).ok();
                     Some((proposal, ours))
@@ -259,7 +260,7 @@ impl Negotiator {
             }
             Reply::Reject { proposal, reason } => async move {
                 let reason = Reason::new(reason);
-                let rejected = yagna.reject_proposal(&demand, &proposal, &reason).await;
+                let rejected = once(|| yagna.reject_proposal(&demand, &proposal, &reason)).await;
                 if let Err(error) = rejected {
                     tracing::debug!(%error);
                 }

@@ -147,6 +147,21 @@ async fn what_cannot_be_given_back_at_first_is_given_back_later() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_outage_burns_no_draft_and_blames_nobody() {
+    let bed = Testbed::new(["ada"]);
+    let golem = bed.golem("1").await;
+    bed.next("counter_proposal", vec![unreachable(); 20]);
+    bed.next("create_agreement", vec![unreachable(); 20]);
+    let cluster = golem.run_service(|_| Acts::default()).start();
+    let cluster = cluster.await.unwrap();
+    cluster.all_running(PATIENCE).await.unwrap();
+    let outlook = cluster.market.outlook().to_string();
+    assert_eq!(outlook, "1 offer matched the demand, 1 taken");
+    golem.shutdown().await;
+    assert_eq!(bed.held(), [] as [&str; 0]);
+}
+
 /// Where a program of ours may panic.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {

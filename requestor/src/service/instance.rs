@@ -25,13 +25,13 @@ use crate::{
     activity::Activity,
     event::{Event, Events},
     id::ActivityId,
-    market::{Market, sign},
+    market::{Market, NotSigned, sign},
     network::NetworkNode,
     panics::last_words,
     payment::{Accountant, Life},
-    retry::once,
+    retry::{PAUSE, once},
     script::CommandError,
-    yagna::{Agreement, Reason, Yagna},
+    yagna::{Agreement, Proposal, Reason, Yagna},
 };
 
 /// How often an activity is asked how it does.
@@ -202,23 +202,24 @@ impl Instance {
     async fn find(&mut self, stop: CancellationToken) -> Option<Result<()>> {
         stop.run_until_cancelled(sleep(pause(self.restarts)))
             .await?;
+        let mut again = None;
         while self.agreement.is_none() {
-            let proposal = stop.run_until_cancelled(self.world.market.take()).await?;
-            let proposal = match proposal {
-                Ok(proposal) => proposal,
-                Err(over) => return Some(Err(HandlerError::terminal(over))),
+            let proposal = match again.take() {
+                Some(proposal) => proposal,
+                None => match stop.run_until_cancelled(self.world.market.take()).await? {
+                    Ok(proposal) => proposal,
+                    Err(over) => return Some(Err(HandlerError::terminal(over))),
+                },
             };
-            let provider = proposal.provider_name().to_owned();
             // Not to be dropped on its way: an agreement that is half signed would be nobody's.
             match sign(&*self.world.yagna, &proposal, Utc::now()).await {
                 Ok(agreement) => self.on_signed(agreement),
-                Err(error) => {
-                    let reason = HandlerError::from(error).chain();
-                    self.world.market.failed(proposal.issuer, reason.clone());
-                    self.world
-                        .events
-                        .send(Event::AgreementRefused { provider, reason });
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "yagna is left alone for a while");
+                    stop.run_until_cancelled(sleep(PAUSE)).await?;
+                    again = matches!(error, NotSigned::NotMade(_)).then_some(proposal);
                 }
+                Err(error) => self.on_not_signed(proposal, error),
             }
         }
         let agreement = self.agreement.clone()?;
@@ -250,6 +251,15 @@ impl Instance {
             agreement: id,
             provider,
         });
+    }
+
+    fn on_not_signed(&self, proposal: Proposal, error: NotSigned) {
+        let provider = proposal.provider_name().to_owned();
+        let reason = HandlerError::from(error).chain();
+        self.world.market.failed(proposal.issuer, reason.clone());
+        self.world
+            .events
+            .send(Event::AgreementRefused { provider, reason });
     }
 
     fn on_created(&mut self, activity: Activity) {
