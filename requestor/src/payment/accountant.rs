@@ -40,6 +40,7 @@ enum Entry {
         agreement: Arc<Agreement>,
         instance: String,
     },
+    Ask(AgreementId),
     Begin {
         agreement: AgreementId,
         activity: ActivityId,
@@ -80,6 +81,11 @@ impl Accountant {
             agreement,
             instance,
         });
+    }
+
+    /// An activity is asked for under an agreement, whatever will come of that.
+    pub(crate) fn asked(&self, agreement: AgreementId) {
+        self.enter(Entry::Ask(agreement));
     }
 
     /// An activity has begun.
@@ -135,6 +141,7 @@ impl Desk {
                     Some(Entry::Open { agreement, instance }) => {
                         self.ledger.open(&agreement, instance);
                     }
+                    Some(Entry::Ask(agreement)) => self.ledger.ask(&agreement),
                     Some(Entry::Begin { agreement, activity }) => {
                         self.ledger.begin(&agreement, activity);
                     }

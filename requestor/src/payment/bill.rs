@@ -8,7 +8,7 @@ use crate::yagna::Amount;
 /// What a budget was spent on.
 #[derive(Clone, Debug)]
 pub struct Bill {
-    /// A row for each agreement under which an instance worked, in their order.
+    /// A row for each agreement under which an activity was asked for, in their order.
     pub rows: Vec<BillRow>,
     /// All that was accepted.
     pub total: Amount,
@@ -23,7 +23,7 @@ pub struct BillRow {
     pub instance: String,
     /// The provider's name.
     pub provider: String,
-    /// How long its activity lived.
+    /// How long its activity lived; nothing if none came of it.
     pub time: Duration,
     /// What it used, as last reported.
     pub usage: Usage,

@@ -8,6 +8,9 @@ use crate::{
     yagna::{Agreement, Amount, DebitNote, Invoice},
 };
 
+/// Why nothing more is paid under an agreement.
+const INVOICED: &str = "an invoice for this agreement was accepted already";
+
 /// What one budget is spent on.
 #[derive(Clone, Debug)]
 pub(super) struct Ledger {
@@ -24,6 +27,8 @@ pub(super) struct Account {
     pub(super) provider: String,
     provider_id: NodeId,
     counters: Vec<String>,
+    /// Whether an activity was asked for, so that there will be an invoice.
+    asked: bool,
     activities: BTreeMap<ActivityId, Activity>,
     invoice: Invoiced,
     pub(super) unpaid: Option<Unpaid>,
@@ -92,11 +97,19 @@ impl Ledger {
                 .into_iter()
                 .map(String::from)
                 .collect(),
+            asked: false,
             activities: BTreeMap::new(),
             invoice: Invoiced::Awaited,
             unpaid: None,
         };
         self.accounts.insert(agreement.id.clone(), account);
+    }
+
+    /// An activity is asked for.
+    pub(super) fn ask(&mut self, agreement: &AgreementId) {
+        if let Some(account) = self.accounts.get_mut(agreement) {
+            account.asked = true;
+        }
     }
 
     /// An activity has begun.
@@ -122,6 +135,9 @@ impl Ledger {
         };
         if account.provider_id != note.issuer {
             return Verdict::Refuse(format!("{} is not the agreement's provider", note.issuer));
+        }
+        if account.is_invoiced() {
+            return Verdict::Refuse(INVOICED.into());
         }
         let Some(activity) = account.activities.get(&note.activity) else {
             return Verdict::Refuse(format!("activity {} is unknown", note.activity));
@@ -155,7 +171,7 @@ impl Ledger {
             ));
         }
         if account.is_invoiced() {
-            return Verdict::Refuse("an invoice for this agreement was accepted already".into());
+            return Verdict::Refuse(INVOICED.into());
         }
         let accepted = account.accepted();
         if invoice.amount < accepted {
@@ -195,7 +211,7 @@ impl Ledger {
         }
     }
 
-    /// Whether every agreement under which somebody worked has its invoice, paid or not.
+    /// Whether every agreement under which an activity was asked for has its invoice, paid or not.
     pub(super) fn is_complete(&self) -> bool {
         self.accounts.values().all(Account::is_complete)
     }
@@ -209,12 +225,9 @@ impl Ledger {
         self.budget
     }
 
-    /// Accounts with activities, in the order in which they were opened.
+    /// Accounts under which something was bought, or is to be paid, in the order in which they were opened.
     pub(super) fn accounts(&self) -> Vec<&Account> {
-        let used = self
-            .accounts
-            .values()
-            .filter(|account| !account.activities.is_empty());
+        let used = self.accounts.values().filter(|account| account.is_used());
         let mut accounts: Vec<_> = used.collect();
         accounts.sort_by_key(|account| account.number);
         accounts
@@ -222,8 +235,12 @@ impl Ledger {
 }
 
 impl Account {
+    fn is_used(&self) -> bool {
+        self.asked || !self.accepted().is_zero() || self.unpaid.is_some()
+    }
+
     fn is_complete(&self) -> bool {
-        self.activities.is_empty() || self.invoice != Invoiced::Awaited
+        !self.asked || self.invoice != Invoiced::Awaited
     }
 
     /// The invoice's amount once it is accepted, until then the debit notes'.
@@ -264,150 +281,5 @@ impl Account {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::yagna::Properties;
-
-    fn ledger(budget: &str) -> Ledger {
-        let mut ledger = Ledger::new(budget.parse().unwrap());
-        for id in ["a1", "a2"] {
-            let agreement = Agreement {
-                id: id.into(),
-                provider: "p".into(),
-                offer: Properties::from_json(json!({
-                    "golem.com.usage.vector": ["golem.usage.duration_sec"],
-                })),
-            };
-            ledger.open(&agreement, format!("instance {id}"));
-            ledger.begin(&id.into(), format!("{id}-x").into());
-        }
-        ledger
-    }
-
-    fn note(agreement: &str, total: &str) -> DebitNote {
-        DebitNote {
-            issuer: "p".into(),
-            agreement: agreement.into(),
-            activity: format!("{agreement}-x").into(),
-            total: total.parse().unwrap(),
-            usage: vec![7.5],
-            due: None,
-        }
-    }
-
-    fn invoice(agreement: &str, amount: &str) -> Invoice {
-        Invoice {
-            issuer: "p".into(),
-            agreement: agreement.into(),
-            amount: amount.parse().unwrap(),
-        }
-    }
-
-    fn accepted() -> Verdict {
-        Verdict::Accept {
-            provider: "p".into(),
-        }
-    }
-
-    fn refused(reason: &str) -> Verdict {
-        Verdict::Refuse(reason.into())
-    }
-
-    /// Judges a debit note, and does accordingly.
-    fn on_note(ledger: &mut Ledger, note: &DebitNote) -> Verdict {
-        let verdict = ledger.judge_debit_note(note);
-        if let Verdict::Accept { .. } = &verdict {
-            ledger.accept_debit_note(note);
-        }
-        verdict
-    }
-
-    /// Judges an invoice, and does accordingly.
-    fn on_invoice(ledger: &mut Ledger, invoice: &Invoice) -> Verdict {
-        let verdict = ledger.judge_invoice(invoice);
-        match verdict.clone() {
-            Verdict::Accept { .. } => ledger.accept_invoice(invoice),
-            Verdict::Refuse(reason) => ledger.refuse_invoice(invoice, reason),
-            Verdict::NotOurs => {}
-        }
-        verdict
-    }
-
-    #[test]
-    fn notes_and_invoices_are_cumulative() {
-        let mut ledger = ledger("1");
-        assert_eq!(on_note(&mut ledger, &note("a1", "0.3")), accepted());
-        assert_eq!(on_note(&mut ledger, &note("a1", "0.4")), accepted());
-        assert_eq!(ledger.spent().to_string(), "0.4");
-        assert_eq!(on_invoice(&mut ledger, &invoice("a1", "0.45")), accepted());
-        assert_eq!(ledger.spent().to_string(), "0.45");
-        assert!(!ledger.is_complete());
-        assert_eq!(on_invoice(&mut ledger, &invoice("a2", "0")), accepted());
-        assert!(ledger.is_complete());
-        assert_eq!(ledger.accounts()[0].usage().to_string(), "7.5 s");
-    }
-
-    #[test]
-    fn nothing_is_accepted_beyond_the_budget() {
-        let mut ledger = ledger("1");
-        assert_eq!(on_note(&mut ledger, &note("a1", "0.7")), accepted());
-        let left = refused("only 0.3 GLM of the budget are left");
-        assert_eq!(on_note(&mut ledger, &note("a2", "0.31")), left);
-        assert_eq!(on_note(&mut ledger, &note("a1", "1.01")), left);
-        assert!(!ledger.is_complete());
-        assert_eq!(on_invoice(&mut ledger, &invoice("a2", "0.31")), left);
-        assert_eq!(ledger.spent().to_string(), "0.7");
-        assert_eq!(on_invoice(&mut ledger, &invoice("a1", "1.0")), accepted());
-        assert!(
-            ledger.is_complete(),
-            "a2's invoice was refused, and is not waited for"
-        );
-        assert_eq!(
-            ledger.accounts()[1]
-                .unpaid
-                .as_ref()
-                .unwrap()
-                .amount
-                .to_string(),
-            "0.31"
-        );
-    }
-
-    #[test]
-    fn what_is_not_right_is_refused() {
-        let mut ledger = ledger("1");
-        let stranger = DebitNote {
-            issuer: "q".into(),
-            ..note("a1", "0.1")
-        };
-        let unknown = DebitNote {
-            activity: "y".into(),
-            ..note("a1", "0.1")
-        };
-        for (note, expected) in [
-            (note("a3", "0.1"), Verdict::NotOurs),
-            (stranger, refused("q is not the agreement's provider")),
-            (unknown, refused("activity y is unknown")),
-            (note("a1", "0.2"), accepted()),
-            (note("a1", "0.1"), refused("0.2 GLM were accepted already")),
-        ] {
-            assert_eq!(on_note(&mut ledger, &note), expected);
-        }
-        for (invoice, expected) in [
-            (invoice("a3", "0.1"), Verdict::NotOurs),
-            (
-                invoice("a1", "0.1"),
-                refused("debit notes over 0.2 GLM were accepted"),
-            ),
-            (invoice("a1", "0.2"), accepted()),
-            (
-                invoice("a1", "0.2"),
-                refused("an invoice for this agreement was accepted already"),
-            ),
-        ] {
-            assert_eq!(on_invoice(&mut ledger, &invoice), expected);
-        }
-    }
-}
+#[path = "ledger_tests.rs"]
+mod tests;

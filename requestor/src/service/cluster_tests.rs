@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use super::*;
 use crate::{
     testbed::{Acts, Fault, Handler, Testbed, refused, run, script, unreachable},
-    yagna::Proposal,
+    yagna::{Amount, Proposal},
 };
 
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -160,6 +160,24 @@ async fn an_outage_burns_no_draft_and_blames_nobody() {
     assert_eq!(outlook, "1 offer matched the demand, 1 taken");
     golem.shutdown().await;
     assert_eq!(bed.held(), [] as [&str; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_while_an_activity_is_created_leaves_none_and_pays_for_it() {
+    for fault in [Fault::Late(Duration::from_secs(10)), Fault::AnswerLost] {
+        let bed = Testbed::new(["ada"]);
+        let golem = bed.golem("1").await;
+        bed.next("create_activity", [fault.clone()]);
+        let cluster = golem.run_service(|_| Acts::default()).start();
+        let cluster = cluster.await.unwrap();
+        bed.calls_of("create_activity", 1).await;
+        cluster.stop().await;
+        let bill = golem.shutdown().await;
+        let rows = bill.rows.iter().map(|row| row.cost);
+        assert_eq!(rows.sum::<Amount>(), "0.1".parse().unwrap(), "{fault:?}");
+        assert_eq!(bill.total.to_string(), "0.1", "{fault:?}");
+        assert_eq!(bed.held(), [] as [&str; 0], "{fault:?}");
+    }
 }
 
 /// Where a program of ours may panic.

@@ -287,10 +287,15 @@ impl World {
         self.market.push_back(MarketEvent::Proposal(proposal));
     }
 
-    /// An agreement is over: its provider wants its money, and offers anew.
+    /// An agreement is over, and its activities with it: its provider wants its money, and offers anew.
     fn end(&mut self, id: &AgreementId) {
         let contract = &self.agreements[id];
         let provider = contract.provider.clone();
+        let activities = self.activities.iter();
+        let of_it = activities.filter(|(_, exe_unit)| exe_unit.agreement == *id);
+        for (activity, _) in of_it {
+            self.held.remove(activity.as_str());
+        }
         if contract.had_activities {
             self.invoices.push(Invoice {
                 issuer: provider.as_str().into(),

@@ -1,5 +1,8 @@
 //! One instance: takes the steps of its life, and gives back what it held.
 
+mod find;
+mod give_back;
+
 use std::{
     any::Any,
     fmt,
@@ -8,11 +11,10 @@ use std::{
     time::Duration,
 };
 
-use chrono::Utc;
 use futures::FutureExt;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,13 +27,12 @@ use crate::{
     activity::Activity,
     event::{Event, Events},
     id::ActivityId,
-    market::{Market, NotSigned, sign},
+    market::Market,
     network::NetworkNode,
     panics::last_words,
-    payment::{Accountant, Life},
-    retry::{PAUSE, once},
+    payment::Accountant,
     script::CommandError,
-    yagna::{Agreement, Proposal, Reason, Yagna},
+    yagna::{Agreement, Yagna},
 };
 
 /// How often an activity is asked how it does.
@@ -196,137 +197,6 @@ impl Instance {
             }
             Step::Find | Step::End => unreachable!("an activity is given back before"),
         }
-    }
-
-    /// Finds a provider, agrees with it, and has it start an exe-unit.
-    async fn find(&mut self, stop: CancellationToken) -> Option<Result<()>> {
-        stop.run_until_cancelled(sleep(pause(self.restarts)))
-            .await?;
-        let mut again = None;
-        while self.agreement.is_none() {
-            let proposal = match again.take() {
-                Some(proposal) => proposal,
-                None => match stop.run_until_cancelled(self.world.market.take()).await? {
-                    Ok(proposal) => proposal,
-                    Err(over) => return Some(Err(HandlerError::terminal(over))),
-                },
-            };
-            // Not to be dropped on its way: an agreement that is half signed would be nobody's.
-            match sign(&*self.world.yagna, &proposal, Utc::now()).await {
-                Ok(agreement) => self.on_signed(agreement),
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(%error, "yagna is left alone for a while");
-                    stop.run_until_cancelled(sleep(PAUSE)).await?;
-                    again = matches!(error, NotSigned::NotMade(_)).then_some(proposal);
-                }
-                Err(error) => self.on_not_signed(proposal, error),
-            }
-        }
-        let agreement = self.agreement.clone()?;
-        let created = Activity::create(self.world.yagna.clone(), agreement);
-        Some(match stop.run_until_cancelled(created).await? {
-            Ok(activity) => {
-                self.on_created(activity);
-                self.join_network().await
-            }
-            Err(error) => Err(error.into()),
-        })
-    }
-
-    /// Has its address given to its provider.
-    async fn join_network(&mut self) -> Result<()> {
-        if let (Some(node), Some((activity, _))) = (&self.network_node, &mut self.activity) {
-            node.join(&activity.agreement.provider).await?;
-            activity.network_node = Some(node.clone());
-        }
-        Ok(())
-    }
-
-    fn on_signed(&mut self, agreement: Agreement) {
-        let (id, provider) = (agreement.id.clone(), agreement.provider_name().to_owned());
-        let agreement = Arc::new(agreement);
-        self.world.accountant.signed(agreement.clone(), self.name());
-        self.agreement = Some(agreement);
-        self.world.events.send(Event::AgreementSigned {
-            agreement: id,
-            provider,
-        });
-    }
-
-    fn on_not_signed(&self, proposal: Proposal, error: NotSigned) {
-        let provider = proposal.provider_name().to_owned();
-        let reason = HandlerError::from(error).chain();
-        self.world.market.failed(proposal.issuer, reason.clone());
-        self.world
-            .events
-            .send(Event::AgreementRefused { provider, reason });
-    }
-
-    fn on_created(&mut self, activity: Activity) {
-        let (id, agreement) = (activity.id.clone(), activity.agreement.clone());
-        let provider = agreement.provider_name().to_owned();
-        self.world
-            .accountant
-            .began(agreement.id.clone(), id.clone());
-        self.activity = Some((activity, Instant::now()));
-        self.world.events.send(Event::ActivityCreated {
-            activity: id,
-            provider,
-        });
-    }
-
-    /// Gives back what it holds, and remembers the provider if it has let us down. What cannot be given back ends on
-    /// its own, at the latest with its agreement.
-    async fn give_back(&mut self) {
-        if let Some((activity, since)) = self.activity.take() {
-            self.destroy(activity, since).await;
-            if let Some(node) = &self.network_node {
-                node.leave().await;
-            }
-        }
-        let Some(agreement) = self.agreement.take() else {
-            return;
-        };
-        let (id, provider) = (agreement.id.clone(), agreement.provider_name().to_owned());
-        let reason = match &self.cause {
-            None => Reason::new("the instance has ended").code("Success"),
-            Some(cause) => {
-                self.world
-                    .market
-                    .failed(agreement.provider.clone(), cause.clone());
-                Reason::new(cause).code("Failed")
-            }
-        };
-        let yagna = &self.world.yagna;
-        match once(|| yagna.terminate_agreement(&id, &reason)).await {
-            Ok(()) => {
-                self.world.events.send(Event::AgreementTerminated {
-                    agreement: id,
-                    provider,
-                });
-            }
-            Err(error) => tracing::warn!(agreement = %id, provider, %error, "not terminated"),
-        }
-    }
-
-    async fn destroy(&self, activity: Activity, since: Instant) {
-        let (id, agreement) = (activity.id.clone(), &activity.agreement);
-        let provider = agreement.provider_name().to_owned();
-        let usage = activity.usage().await.ok();
-        match activity.destroy().await {
-            Ok(()) => {
-                let activity = id.clone();
-                self.world
-                    .events
-                    .send(Event::ActivityDestroyed { activity, provider });
-            }
-            Err(error) => tracing::warn!(activity = %id, provider, %error, "not destroyed"),
-        }
-        let life = Life {
-            time: since.elapsed(),
-            usage,
-        };
-        self.world.accountant.ended(agreement.id.clone(), id, life);
     }
 
     fn name(&self) -> String {
