@@ -3,13 +3,14 @@
 use std::{
     fs::File,
     io::{self, Read},
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::Stream;
+use futures::{FutureExt, Stream};
 use sha3::{Digest, Sha3_224};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -35,22 +36,32 @@ const ALLOCATION_LIFETIME: TimeDelta = TimeDelta::days(30);
 
 /// A requestor at work: one identity, one budget, and all that is bought with it.
 ///
-/// It lives until [`shutdown`](Golem::shutdown), which gives everything back. One that is dropped leaves that to the
-/// end of its agreements and its allocation.
+/// It lives until [`shutdown`](Golem::shutdown), which gives everything back and tells what it has cost;
+/// [`run_on`](GolemBuilder::run_on) never forgets it. One that is dropped instead, as by a `?` on the way, does the same in
+/// the background, but nobody hears of it, and it gets only as far as the tokio runtime lives: a program that ends leaves
+/// the rest to the end of its agreements and of its allocation, and is billed up to then.
 pub struct Golem {
+    pub(crate) holdings: Holdings,
+    pub(crate) events: Events,
+    identity: NodeId,
+    decoration: Decoration,
+    subnet: Option<String>,
+    /// Whether all has been given back.
+    closed: bool,
+}
+
+/// What a requestor has to give back at its end.
+#[derive(Clone)]
+pub(crate) struct Holdings {
     pub(crate) yagna: Arc<dyn Yagna>,
     pub(crate) allocation: Allocation,
     pub(crate) accountant: Accountant,
-    pub(crate) events: Events,
     /// Stops all clusters.
     pub(crate) stop: CancellationToken,
     /// The tasks of all clusters.
     pub(crate) tasks: TaskTracker,
-    identity: NodeId,
-    decoration: Decoration,
-    subnet: Option<String>,
     /// All that were made.
-    networks: Mutex<Vec<Network>>,
+    networks: Arc<Mutex<Vec<Network>>>,
 }
 
 /// A requestor that is about to be; from [`Golem::builder`].
@@ -89,6 +100,9 @@ impl GolemBuilder {
     }
 
     /// Sets the budget aside, and starts to look after payments.
+    ///
+    /// # Errors
+    /// If the budget is not more than 0 GLM, or the daemon does not answer or does not set it aside. Nothing is held then.
     pub async fn start_on(self, yagna: impl Yagna) -> Result<Golem, StartError> {
         if self.budget <= Amount::ZERO {
             return Err(StartError::Budget(self.budget));
@@ -119,17 +133,60 @@ impl GolemBuilder {
         tokio::spawn(accounting);
         tracing::info!(%identity, allocation = %allocation.id, budget = %self.budget, "started");
         Ok(Golem {
-            yagna,
-            allocation,
-            accountant,
+            holdings: Holdings {
+                yagna,
+                allocation,
+                accountant,
+                stop: CancellationToken::new(),
+                tasks: TaskTracker::new(),
+                networks: Arc::default(),
+            },
             events,
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
             identity,
             decoration,
             subnet: self.subnet,
-            networks: Mutex::default(),
+            closed: false,
         })
+    }
+
+    /// Starts a requestor, lets it do its `work`, and [shuts it down](Golem::shutdown) whatever comes of that, be it an
+    /// error or a panic. Gives what `work` gives, and the bill.
+    ///
+    /// ```no_run
+    /// # use requestor::{Golem, Payload, Result, Service, rest::Rest, vm};
+    /// # struct Web;
+    /// # impl Service for Web {
+    /// #     async fn get_payload() -> Result<Payload> { Ok(vm::image_file("web.gvmi").payload()) }
+    /// # }
+    /// # async fn example() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// let golem = Golem::builder().budget("1.5".parse()?);
+    /// let work = async |golem: &Golem| {
+    ///     golem.run_service(|_| Web).start().await?.ended().await;
+    ///     Ok(())
+    /// };
+    /// let (served, bill) = golem.run_on(Rest::from_env()?, work).await?;
+    /// println!("{bill}");
+    /// served
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`start_on`](Self::start_on); what `work` gives is apart from that.
+    ///
+    /// # Panics
+    /// If `work` does, but after the end of the requestor.
+    pub async fn run_on<T>(
+        self,
+        yagna: impl Yagna,
+        work: impl AsyncFnOnce(&Golem) -> T,
+    ) -> Result<(T, Bill), StartError> {
+        let golem = self.start_on(yagna).await?;
+        let done = AssertUnwindSafe(work(&golem)).catch_unwind().await;
+        let bill = golem.shutdown().await;
+        match done {
+            Ok(done) => Ok((done, bill)),
+            Err(panic) => panic::resume_unwind(panic),
+        }
     }
 }
 
@@ -182,25 +239,22 @@ impl Golem {
     /// # Errors
     /// If the daemon does not make it.
     pub async fn network(&self, range: &str) -> Result<Network, YagnaError> {
-        let network = Network::create(self.yagna.clone(), &self.identity, range).await?;
-        let mut networks = self.networks.lock().expect("no panic while locked");
+        let yagna = self.holdings.yagna.clone();
+        let network = Network::create(yagna, &self.identity, range).await?;
+        let mut networks = self
+            .holdings
+            .networks
+            .lock()
+            .expect("no panic while locked");
         networks.push(network.clone());
         Ok(network)
     }
 
     /// Stops all clusters, waits up to half a minute for the last invoices, and gives back what is left of the
     /// budget.
-    pub async fn shutdown(self) -> Bill {
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
-        let networks = std::mem::take(&mut *self.networks.lock().expect("no panic while locked"));
-        for network in networks {
-            network.remove().await;
-        }
-        let bill = self.accountant.close(INVOICE_TIMEOUT).await;
-        release(&*self.yagna, &self.allocation).await;
-        self.yagna.close().await;
+    pub async fn shutdown(mut self) -> Bill {
+        let bill = self.holdings.give_back().await;
+        self.closed = true;
         bill.expect("the accountant works until it is told to close")
     }
 
@@ -246,11 +300,42 @@ impl Golem {
             .map_err(unreadable(path.clone()))?;
         let file = Outgoing::file(path).await.map_err(StartError::Transfer)?;
         let service = self
+            .holdings
             .yagna
             .publish_file(file)
             .await
             .map_err(StartError::Yagna)?;
         Ok((vm::task_package(&hash, service.url()), service))
+    }
+}
+
+impl Drop for Golem {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        self.holdings.stop.cancel();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let holdings = self.holdings.clone();
+            runtime.spawn(async move { holdings.give_back().await });
+        }
+    }
+}
+
+impl Holdings {
+    /// Ends everything; the bill, if nobody has asked for it before.
+    async fn give_back(&self) -> Option<Bill> {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let networks = std::mem::take(&mut *self.networks.lock().expect("no panic while locked"));
+        for network in networks {
+            network.remove().await;
+        }
+        let bill = self.accountant.close(INVOICE_TIMEOUT).await;
+        release(&*self.yagna, &self.allocation).await;
+        self.yagna.close().await;
+        bill
     }
 }
 
@@ -300,4 +385,64 @@ pub enum StartError {
     /// The image cannot be served.
     #[error("cannot serve the image")]
     Transfer(#[source] TransferError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        service::Cluster,
+        testbed::{Acts, Testbed},
+    };
+
+    async fn running(golem: &Golem) -> Cluster {
+        let cluster = golem.run_service(|_| Acts::default()).start().await;
+        let cluster = cluster.unwrap();
+        cluster.all_running(Duration::from_secs(240)).await.unwrap();
+        cluster
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_dropped_gives_back_in_the_background() {
+        let bed = Testbed::new(["ada"]);
+        let golem = bed.golem("1").await;
+        golem.network("10.0.0.0/24").await.unwrap();
+        running(&golem).await;
+        drop(golem);
+        bed.holds_nothing().await;
+        assert_eq!(bed.count("exec /bye"), 1);
+        assert_eq!(bed.count("accept_invoice"), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_that_is_broken_off_goes_on_in_the_background() {
+        let bed = Testbed::new(["ada"]);
+        let golem = bed.golem("1").await;
+        running(&golem).await;
+        let shutdown = tokio::time::timeout(Duration::from_millis(2), golem.shutdown());
+        shutdown.await.unwrap_err();
+        bed.holds_nothing().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_shut_down_whatever_comes_of_it() {
+        let bed = Testbed::new(["ada"]);
+        let golem = || Golem::builder().budget(Amount::ONE);
+        let work = async |golem: &Golem| {
+            running(golem).await;
+            Err::<(), _>("out of luck")
+        };
+        let (done, bill) = golem().run_on(bed.clone(), work).await.unwrap();
+        assert_eq!(done, Err("out of luck"));
+        assert_eq!(bill.total.to_string(), "0.1");
+        assert_eq!(bed.held(), [] as [&str; 0]);
+
+        let work = async |golem: &Golem| {
+            running(golem).await;
+            panic!("out of luck");
+        };
+        let panicked = AssertUnwindSafe(golem().run_on(bed.clone(), work));
+        panicked.catch_unwind().await.err().expect("it panics");
+        assert_eq!(bed.held(), [] as [&str; 0]);
+    }
 }

@@ -33,13 +33,16 @@
 //! }
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let golem = Golem::builder().budget("1.5".parse()?).start_on(Rest::from_env()?).await?;
-//! let cluster = golem.run_service(|_| Clock).instances(3).start().await?;
-//! cluster.all_running(Duration::from_secs(240)).await?;
-//! tokio::time::sleep(Duration::from_secs(60)).await;
-//! cluster.stop().await;
-//! println!("{}", golem.shutdown().await);
-//! # Ok(())
+//! let work = async |golem: &Golem| {
+//!     let cluster = golem.run_service(|_| Clock).instances(3).start().await?;
+//!     cluster.all_running(Duration::from_secs(240)).await?;
+//!     tokio::time::sleep(Duration::from_secs(60)).await;
+//!     Ok(())
+//! };
+//! let golem = Golem::builder().budget("1.5".parse()?);
+//! let (served, bill) = golem.run_on(Rest::from_env()?, work).await?;
+//! println!("{bill}");
+//! served
 //! # }
 //! ```
 //!

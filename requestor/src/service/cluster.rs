@@ -113,9 +113,9 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
         let (demand, files) = golem.demand(payload, self.expiration).await?;
         let withdraw = CancellationToken::new();
         let (market, negotiating) = Market::open(
-            golem.yagna.clone(),
+            golem.holdings.yagna.clone(),
             demand,
-            golem.allocation.platform.clone(),
+            golem.holdings.allocation.platform.clone(),
             self.strategy,
             golem.events.clone(),
             withdraw.clone(),
@@ -123,11 +123,11 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
         .await
         .map_err(StartError::Yagna)?;
 
-        let stop = golem.stop.child_token();
+        let stop = golem.holdings.stop.child_token();
         let world = Surroundings {
-            yagna: golem.yagna.clone(),
+            yagna: golem.holdings.yagna.clone(),
             market: market.clone(),
-            accountant: golem.accountant.clone(),
+            accountant: golem.holdings.accountant.clone(),
             events: golem.events.clone(),
             on_change: self.on_change,
             stop: stop.clone(),
@@ -155,7 +155,7 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
             drop(files);
         });
         tasks.close();
-        golem.tasks.spawn(cluster_task);
+        golem.holdings.tasks.spawn(cluster_task);
         Ok(Cluster {
             statuses,
             market,

@@ -193,6 +193,13 @@ impl Testbed {
         held.unwrap_or_else(|| panic!("no {what}, but {:?}", self.held()))
     }
 
+    /// Waits until a requestor has given everything back.
+    pub(crate) async fn holds_nothing(&self) {
+        let nothing = |world: &mut World| world.held.is_empty().then_some(());
+        let nothing = self.wait(Duration::from_secs(600), nothing).await;
+        nothing.unwrap_or_else(|| panic!("{:?} are held", self.held()));
+    }
+
     /// Waits until a call was made so often.
     pub(crate) async fn calls_of(&self, call: &str, times: usize) {
         let made = |world: &mut World| {
