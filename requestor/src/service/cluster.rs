@@ -3,11 +3,7 @@
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use futures::future;
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -197,27 +193,21 @@ impl Cluster {
             .collect()
     }
 
-    /// Waits until all instances run.
+    /// Waits until all instances run, for up to `timeout`.
     ///
     /// # Errors
-    /// If one of them has ended, or `timeout` has passed; with what is known of the cause.
+    /// As soon as one of them has ended, or when `timeout` has passed; with what is known of the cause.
     pub async fn all_running(&self, timeout: Duration) -> Result<(), NotRunning> {
-        let until = Instant::now() + timeout;
-        let up = self.statuses.iter().cloned().map(|mut status| async move {
-            let settled = status.wait_for(|status| {
-                matches!(
-                    status.state,
-                    InstanceState::Running | InstanceState::Terminated
-                )
-            });
-            let settled = timeout_at(until, settled).await;
-            matches!(settled, Ok(Ok(status)) if status.state == InstanceState::Running)
-        });
-        if future::join_all(up).await.into_iter().all(|up| up) {
-            return Ok(());
-        }
+        let begin = Instant::now();
+        let up = self.statuses.iter().cloned().map(runs);
+        let (why, after) = match tokio::time::timeout(timeout, future::try_join_all(up)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(ended)) => (Why::Ended(ended.0), begin.elapsed()),
+            Err(_) => (Why::Late, timeout),
+        };
         Err(NotRunning {
-            timeout,
+            why,
+            after,
             instances: self.instances(),
             outlook: self.market.outlook(),
         })
@@ -235,18 +225,53 @@ impl Cluster {
     }
 }
 
+/// The instance of that name has ended.
+struct Ended(String);
+
+/// Waits until an instance runs.
+async fn runs(mut status: watch::Receiver<InstanceStatus>) -> Result<(), Ended> {
+    let settled = status.wait_for(|status| {
+        matches!(
+            status.state,
+            InstanceState::Running | InstanceState::Terminated
+        )
+    });
+    let state = settled.await.map(|status| status.state);
+    match state {
+        Ok(InstanceState::Running) => Ok(()),
+        _ => Err(Ended(status.borrow().name.clone())),
+    }
+}
+
 /// Not all instances of a cluster run, with what is known of the cause.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct NotRunning {
-    timeout: Duration,
+    why: Why,
+    after: Duration,
     instances: Vec<InstanceStatus>,
     outlook: Outlook,
 }
 
+#[derive(Clone, Debug)]
+enum Why {
+    /// It took too long.
+    Late,
+    /// The instance of that name has ended.
+    Ended(String),
+}
+
 impl fmt::Display for NotRunning {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let seconds = self.timeout.as_secs();
-        write!(formatter, "not all instances run after {seconds} s")?;
+        match &self.why {
+            Why::Late => {
+                let seconds = self.after.as_secs();
+                write!(formatter, "not all instances run after {seconds} s")?;
+            }
+            Why::Ended(name) => {
+                let seconds = self.after.as_secs_f64();
+                write!(formatter, "{name} has ended after {seconds:.1} s")?;
+            }
+        }
         let missing = self
             .instances
             .iter()

@@ -6,6 +6,7 @@ use futures::{StreamExt, stream};
 
 use super::*;
 use crate::{
+    service::HandlerError,
     testbed::{Acts, Fault, Handler, Testbed, refused, run, script, unreachable},
     yagna::{Amount, Proposal},
 };
@@ -178,6 +179,34 @@ async fn a_stop_while_an_activity_is_created_leaves_none_and_pays_for_it() {
         assert_eq!(bill.total.to_string(), "0.1", "{fault:?}");
         assert_eq!(bed.held(), [] as [&str; 0], "{fault:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_has_ended_is_told_of_at_once() {
+    // There is nobody for the second instance.
+    let bed = Testbed::new(["ada"]);
+    let golem = bed.golem("1").await;
+    let make = |_| Acts {
+        start: || stream::iter([Err(HandlerError::terminal("no licence"))]).boxed(),
+        ..Acts::default()
+    };
+    let cluster = golem.run_service(make).instances(2).start().await.unwrap();
+    let error = cluster.all_running(Duration::MAX).await.unwrap_err();
+    assert!(error.after < Duration::from_secs(5), "{error}");
+    let error = error.to_string();
+    assert!(error.starts_with("acts-1 has ended after "), "{error}");
+    assert!(error.contains("terminated on ada: no licence"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_that_do_not_run_in_time_are_named() {
+    let bed = Testbed::new(["ada"]);
+    let golem = bed.golem("1").await;
+    let cluster = golem.run_service(|_| Acts::default()).instances(2);
+    let cluster = cluster.start().await.unwrap();
+    let error = cluster.all_running(PATIENCE).await.unwrap_err().to_string();
+    let expected = "not all instances run after 240 s\n  acts-2 pending\n  market: 1 offer";
+    assert!(error.starts_with(expected), "{error}");
 }
 
 /// Where a program of ours may panic.
