@@ -1,6 +1,7 @@
 //! The task that owns the ledger: it hears of debit notes and invoices, and accepts what is right.
 
 use std::{
+    collections::BTreeMap,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
@@ -10,12 +11,12 @@ use async_stream::stream;
 use chrono::{DateTime, Utc};
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{sleep, timeout},
 };
 
 use super::{
-    Bill, BillRow, Life,
+    Bill, BillRow, Life, Overdraft,
     ledger::{Ledger, Verdict},
 };
 use crate::{
@@ -33,12 +34,16 @@ const POLL: Duration = Duration::from_secs(5);
 
 /// The way to the ledger.
 #[derive(Clone, Debug)]
-pub(crate) struct Accountant(mpsc::UnboundedSender<Entry>);
+pub(crate) struct Accountant {
+    entries: mpsc::UnboundedSender<Entry>,
+    left: watch::Receiver<Amount>,
+}
 
 enum Entry {
     Open {
         agreement: Arc<Agreement>,
         instance: String,
+        overdraft: Overdraft,
     },
     Ask(AgreementId),
     Begin {
@@ -66,20 +71,33 @@ impl Accountant {
     ) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, entries) = mpsc::unbounded_channel();
         let ledger = Ledger::new(allocation.amount);
+        let (left_sender, left) = watch::channel(ledger.left());
         let desk = Desk {
             yagna,
             allocation,
             ledger,
+            left: left_sender,
+            overdrafts: BTreeMap::new(),
             events,
         };
-        (Self(sender), desk.work(entries, now))
+        let accountant = Self {
+            entries: sender,
+            left,
+        };
+        (accountant, desk.work(entries, now))
     }
 
-    /// An agreement has been signed for an instance.
-    pub(crate) fn signed(&self, agreement: Arc<Agreement>, instance: String) {
+    /// What is left of the budget.
+    pub(crate) fn left(&self) -> Amount {
+        *self.left.borrow()
+    }
+
+    /// An agreement has been signed for an instance, to which `overdraft` is of interest.
+    pub(crate) fn signed(&self, agreement: Arc<Agreement>, instance: String, overdraft: Overdraft) {
         self.enter(Entry::Open {
             agreement,
             instance,
+            overdraft,
         });
     }
 
@@ -114,7 +132,7 @@ impl Accountant {
 
     fn enter(&self, entry: Entry) {
         // After the ledger is closed nothing is entered any more.
-        let _ = self.0.send(entry);
+        let _ = self.entries.send(entry);
     }
 }
 
@@ -122,6 +140,9 @@ struct Desk {
     yagna: Arc<dyn Yagna>,
     allocation: Allocation,
     ledger: Ledger,
+    left: watch::Sender<Amount>,
+    /// Who is to know if the budget does not pay for an agreement.
+    overdrafts: BTreeMap<AgreementId, Overdraft>,
     events: Events,
 }
 
@@ -138,8 +159,9 @@ impl Desk {
             tokio::select! {
                 biased;
                 entry = entries.recv() => match entry {
-                    Some(Entry::Open { agreement, instance }) => {
+                    Some(Entry::Open { agreement, instance, overdraft }) => {
                         self.ledger.open(&agreement, instance);
+                        self.overdrafts.insert(agreement.id.clone(), overdraft);
                     }
                     Some(Entry::Ask(agreement)) => self.ledger.ask(&agreement),
                     Some(Entry::Begin { agreement, activity }) => {
@@ -188,6 +210,12 @@ impl Desk {
         let refusal = match verdict {
             Verdict::NotOurs => return,
             Verdict::Refuse(reason) => Some(reason),
+            Verdict::Unaffordable(reason) => {
+                if let Some(overdraft) = self.overdrafts.get(agreement) {
+                    overdraft.report(format!("{} cannot be paid: {reason}", claim.name()));
+                }
+                Some(reason)
+            }
             Verdict::Accept { provider } => match self.accept(&claim, amount).await {
                 Ok(()) => {
                     self.events.send(claim.accepted(provider));
@@ -213,6 +241,7 @@ impl Desk {
             // The next one is about all that this one was about, and more.
             (Claim::DebitNote(..), Some(_)) => {}
         }
+        self.left.send_replace(self.ledger.left());
     }
 
     async fn accept(&self, claim: &Claim, amount: Amount) -> Result<(), YagnaError> {
@@ -245,6 +274,15 @@ impl Desk {
 }
 
 impl Claim {
+    fn name(&self) -> String {
+        match self {
+            Self::DebitNote(id, note) => format!("debit note {id} of agreement {}", note.agreement),
+            Self::Invoice(id, invoice) => {
+                format!("invoice {id} of agreement {}", invoice.agreement)
+            }
+        }
+    }
+
     fn accepted(&self, provider: String) -> Event {
         match self {
             Self::DebitNote(_, note) => {

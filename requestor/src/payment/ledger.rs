@@ -73,6 +73,8 @@ pub(super) enum Verdict {
     Accept { provider: String },
     /// It is to be left alone for this reason.
     Refuse(String),
+    /// It is to be left alone, since the budget does not last for it.
+    Unaffordable(String),
     /// It belongs to somebody else's agreement.
     NotOurs,
 }
@@ -202,9 +204,12 @@ impl Ledger {
     }
 
     fn afford(&self, account: &Account, more: Amount) -> Verdict {
-        let left = self.budget - self.spent();
+        let (left, budget) = (self.left().normalize(), self.budget.normalize());
         if more > left {
-            return Verdict::Refuse(format!("only {left} GLM of the budget are left"));
+            return Verdict::Unaffordable(format!(
+                "{} GLM more are asked for, and only {left} GLM of the budget of {budget} GLM are left",
+                more.normalize()
+            ));
         }
         Verdict::Accept {
             provider: account.provider.clone(),
@@ -219,6 +224,11 @@ impl Ledger {
     /// All that was accepted.
     pub(super) fn spent(&self) -> Amount {
         self.accounts.values().map(Account::accepted).sum()
+    }
+
+    /// What can still be accepted.
+    pub(super) fn left(&self) -> Amount {
+        self.budget - self.spent()
     }
 
     pub(super) fn budget(&self) -> Amount {

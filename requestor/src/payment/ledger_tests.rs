@@ -65,7 +65,9 @@ fn on_invoice(ledger: &mut Ledger, invoice: &Invoice) -> Verdict {
     let verdict = ledger.judge_invoice(invoice);
     match verdict.clone() {
         Verdict::Accept { .. } => ledger.accept_invoice(invoice),
-        Verdict::Refuse(reason) => ledger.refuse_invoice(invoice, reason),
+        Verdict::Refuse(reason) | Verdict::Unaffordable(reason) => {
+            ledger.refuse_invoice(invoice, reason)
+        }
         Verdict::NotOurs => {}
     }
     verdict
@@ -120,7 +122,9 @@ fn an_activity_that_was_asked_for_is_paid_whether_or_not_it_is_known() {
 fn nothing_is_accepted_beyond_the_budget() {
     let mut ledger = ledger("1");
     assert_eq!(on_note(&mut ledger, &note("a1", "0.7")), accepted());
-    let left = refused("only 0.3 GLM of the budget are left");
+    let left = Verdict::Unaffordable(
+        "0.31 GLM more are asked for, and only 0.3 GLM of the budget of 1 GLM are left".into(),
+    );
     assert_eq!(on_note(&mut ledger, &note("a2", "0.31")), left);
     assert_eq!(on_note(&mut ledger, &note("a1", "1.01")), left);
     assert!(!ledger.is_complete());

@@ -14,6 +14,7 @@ use crate::{
     golem::{Golem, StartError},
     market::{LeastExpensive, Market, Outlook, Strategy},
     network::Network,
+    payment::Overdraft,
 };
 
 /// How long a cluster lives at the most, if its author does not say.
@@ -127,6 +128,7 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
             events: golem.events.clone(),
             on_change: self.on_change,
             stop: stop.clone(),
+            overdraft: Overdraft::default(),
         };
         let mut living = JoinSet::new();
         let mut statuses = Vec::with_capacity(self.instances);

@@ -209,6 +209,29 @@ async fn instances_that_do_not_run_in_time_are_named() {
     assert!(error.starts_with(expected), "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_the_budget_does_not_pay_ends_the_cluster() {
+    let bed = Testbed::new(["ada", "bob"]);
+    let golem = bed.golem("0.5").await;
+    let cluster = golem.run_service(|_| Acts::default()).instances(2);
+    let cluster = cluster.start().await.unwrap();
+    cluster.all_running(PATIENCE).await.unwrap();
+    let activity = cluster.instances()[0].activity.clone().unwrap();
+    bed.claim(&activity, "0.2");
+    bed.calls_of("accept_debit_note", 1).await;
+    bed.claim(&activity, "0.6");
+    cluster.ended().await;
+    for instance in cluster.instances() {
+        let cause = instance.cause.unwrap();
+        assert!(cause.starts_with("debit note 1 of agreement "), "{cause}");
+        let why = "cannot be paid: 0.4 GLM more are asked for, and only 0.3 GLM of the budget of 0.5 GLM are left";
+        assert!(cause.ends_with(why), "{cause}");
+    }
+    assert_eq!(bed.count("exec /bye"), 2);
+    golem.shutdown().await;
+    assert_eq!(bed.held(), [] as [&str; 0]);
+}
+
 /// Where a program of ours may panic.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {

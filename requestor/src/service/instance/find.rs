@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 
-use super::{Instance, pause};
+use super::{Halt, Instance, Surroundings, pause};
 use crate::{
     activity::Activity,
     event::Event,
@@ -18,41 +17,39 @@ use crate::{
 
 impl Instance {
     /// Finds a provider, agrees with it, and has it start an exe-unit.
-    pub(super) async fn find(&mut self, stop: CancellationToken) -> Option<Result<()>> {
-        stop.run_until_cancelled(sleep(pause(self.restarts)))
-            .await?;
+    pub(super) async fn find(&mut self) -> Result<(), Halt> {
+        let world = self.world.clone();
+        world.unless_stopped(sleep(pause(self.restarts))).await?;
+        let agreement = self.agree(&world).await?;
+        world.accountant.asked(agreement.id.clone());
+        // Not to be dropped on its way: an activity whose id is not known cannot be ended.
+        let activity = Activity::create(world.yagna, agreement).await;
+        self.on_created(activity.map_err(HandlerError::from)?);
+        Ok(self.join_network().await?)
+    }
+
+    /// Signs an agreement with the best provider that signs it too.
+    async fn agree(&mut self, world: &Surroundings) -> Result<Arc<Agreement>, Halt> {
         let mut again = None;
-        while self.agreement.is_none() {
+        loop {
             let proposal = match again.take() {
                 Some(proposal) => proposal,
-                None => match stop.run_until_cancelled(self.world.market.take()).await? {
-                    Ok(proposal) => proposal,
-                    Err(over) => return Some(Err(HandlerError::terminal(over))),
-                },
+                None => {
+                    let taken = world.unless_stopped(world.market.take()).await?;
+                    taken.map_err(HandlerError::terminal)?
+                }
             };
             // Not to be dropped on its way: an agreement that is half signed would be nobody's.
-            match sign(&*self.world.yagna, &proposal, Utc::now()).await {
-                Ok(agreement) => self.on_signed(agreement),
+            match sign(&*world.yagna, &proposal, Utc::now()).await {
+                Ok(agreement) => return Ok(self.on_signed(agreement)),
                 Err(error) if error.is_transient() => {
                     tracing::warn!(%error, "yagna is left alone for a while");
-                    stop.run_until_cancelled(sleep(PAUSE)).await?;
+                    world.unless_stopped(sleep(PAUSE)).await?;
                     again = matches!(error, NotSigned::NotMade(_)).then_some(proposal);
                 }
                 Err(error) => self.on_not_signed(proposal, error),
             }
         }
-        let agreement = self.agreement.clone()?;
-        self.world.accountant.asked(agreement.id.clone());
-        // Not to be dropped on its way either: an activity whose id is not known cannot be ended.
-        Some(
-            match Activity::create(self.world.yagna.clone(), agreement).await {
-                Ok(activity) => {
-                    self.on_created(activity);
-                    self.join_network().await
-                }
-                Err(error) => Err(error.into()),
-            },
-        )
     }
 
     /// Has its address given to its provider.
@@ -64,15 +61,19 @@ impl Instance {
         Ok(())
     }
 
-    fn on_signed(&mut self, agreement: Agreement) {
+    fn on_signed(&mut self, agreement: Agreement) -> Arc<Agreement> {
         let (id, provider) = (agreement.id.clone(), agreement.provider_name().to_owned());
         let agreement = Arc::new(agreement);
-        self.world.accountant.signed(agreement.clone(), self.name());
-        self.agreement = Some(agreement);
+        let overdraft = self.world.overdraft.clone();
+        self.world
+            .accountant
+            .signed(agreement.clone(), self.name(), overdraft);
+        self.agreement = Some(agreement.clone());
         self.world.events.send(Event::AgreementSigned {
             agreement: id,
             provider,
         });
+        agreement
     }
 
     fn on_not_signed(&self, proposal: Proposal, error: NotSigned) {

@@ -30,7 +30,7 @@ use crate::{
     market::Market,
     network::NetworkNode,
     panics::last_words,
-    payment::Accountant,
+    payment::{Accountant, Overdraft},
     script::CommandError,
     yagna::{Agreement, Yagna},
 };
@@ -85,6 +85,32 @@ pub(super) struct Surroundings {
     pub(super) events: Events,
     pub(super) on_change: OnChange,
     pub(super) stop: CancellationToken,
+    pub(super) overdraft: Overdraft,
+}
+
+/// Why a step was not taken to its end.
+enum Halt {
+    /// The instance was told to stop.
+    Stopped,
+    Failed(HandlerError),
+}
+
+impl From<HandlerError> for Halt {
+    fn from(error: HandlerError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Surroundings {
+    /// Does something as long as the cluster is to go on: until it is stopped, or the budget does not pay for it.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Halt::Stopped),
+            why = self.overdraft.reported() => Err(HandlerError::terminal(why).into()),
+            done = work => Ok(done),
+        }
+    }
 }
 
 /// One instance, and what it holds.
@@ -168,12 +194,10 @@ impl Instance {
         }
     }
 
-    /// Takes a step; none if it was told to stop before it was done.
-    async fn take<S: Service>(&mut self, step: Step, service: &mut S) -> Option<Result<()>> {
-        let stop = self.world.stop.clone();
+    async fn take<S: Service>(&mut self, step: Step, service: &mut S) -> Result<(), Halt> {
         let activity = match &self.activity {
             Some((activity, _)) => activity.clone(),
-            None => return self.find(stop).await,
+            None => return self.find().await,
         };
         let ctx = WorkContext {
             activity: activity.clone(),
@@ -182,18 +206,19 @@ impl Instance {
             Step::Start => {
                 let phase = async { drive(service.start(&ctx), &activity).await };
                 let phase = while_alive(&activity, phase);
-                stop.run_until_cancelled(phase).await
+                Ok(self.world.unless_stopped(phase).await??)
             }
             Step::Run => {
                 let phase = async { drive(service.run(&ctx), &activity).await };
                 let phase = while_alive(&activity, phase);
-                stop.run_until_cancelled(phase).await
+                Ok(self.world.unless_stopped(phase).await??)
             }
             Step::Shutdown => {
                 let phase = async { drive(service.shutdown(&ctx), &activity).await };
-                let phase = while_alive(&activity, phase);
-                let ended = timeout(SHUTDOWN_TIMEOUT, phase).await;
-                Some(ended.unwrap_or_else(|_| Err(ShutdownTooLong.into())))
+                let phase = timeout(SHUTDOWN_TIMEOUT, while_alive(&activity, phase));
+                Ok(phase
+                    .await
+                    .map_err(|_| HandlerError::from(ShutdownTooLong))??)
             }
             Step::Find | Step::End => unreachable!("an activity is given back before"),
         }
@@ -249,11 +274,11 @@ fn panicked(who: &str, panic: &(dyn Any + Send)) -> HandlerError {
 }
 
 /// What a step's outcome means for the instance's life, and what went wrong.
-fn judge(outcome: Option<Result<()>>) -> (lifecycle::Event, Option<String>) {
+fn judge(outcome: Result<(), Halt>) -> (lifecycle::Event, Option<String>) {
     let error = match outcome {
-        None => return (lifecycle::Event::Stopped, None),
-        Some(Ok(())) => return (lifecycle::Event::Done, None),
-        Some(Err(error)) => error,
+        Ok(()) => return (lifecycle::Event::Done, None),
+        Err(Halt::Stopped) => return (lifecycle::Event::Stopped, None),
+        Err(Halt::Failed(error)) => error,
     };
     let event = match error.source().downcast_ref() {
         Some(CommandError::ActivityEnded { .. }) => lifecycle::Event::ActivityEnded,
