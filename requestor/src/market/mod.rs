@@ -8,6 +8,6 @@ mod strategy;
 
 pub(crate) use agreement::{NotSigned, sign};
 pub use negotiation::Outlook;
-pub(crate) use negotiator::Market;
+pub(crate) use negotiator::{Funds, Market};
 pub use price::LinearPrice;
 pub use strategy::{LeastExpensive, Strategy};

@@ -13,10 +13,10 @@ use std::{
     time::Duration,
 };
 
-use super::Strategy;
+use super::{LinearPrice, Strategy};
 use crate::{
     id::{NodeId, ProposalId},
-    yagna::{MarketEvent, Proposal, ProposalStage},
+    yagna::{Amount, MarketEvent, Proposal, ProposalStage},
 };
 
 /// The least time, in seconds, that a provider must give us to accept a debit note.
@@ -28,9 +28,17 @@ pub(super) const GATHERING: Duration = Duration::from_secs(1);
 /// How long, in seconds, a requestor has to accept a debit note.
 pub(super) const ACCEPT_TIMEOUT: &str = "golem.com.payment.debit-notes.accept-timeout?";
 
+/// Decimals of an amount that has more than anybody wants to read.
+const SHOWN_DECIMALS: u32 = 9;
+
+/// After how many seconds a provider wants its first debit note accepted.
+const NOTE_INTERVAL: &str = "golem.com.scheme.payu.debit-note.interval-sec?";
+
 /// What is known of the offers for one demand.
 pub(super) struct Negotiation {
     strategy: Arc<dyn Strategy>,
+    /// What there is for each agreement.
+    share: Amount,
     /// Offers that are being countered.
     countering: BTreeSet<ProposalId>,
     /// Our counter-proposals that nobody has answered.
@@ -93,6 +101,7 @@ impl Negotiation {
     pub(super) fn new(strategy: Arc<dyn Strategy>) -> Self {
         Self {
             strategy,
+            share: Amount::MAX,
             countering: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             answered_early: BTreeSet::new(),
@@ -100,6 +109,11 @@ impl Negotiation {
             failures: BTreeMap::new(),
             outlook: Outlook::default(),
         }
+    }
+
+    /// There is as much as this for each agreement from now on.
+    pub(super) fn set_share(&mut self, share: Amount) {
+        self.share = share;
     }
 
     /// Hears the market.
@@ -121,12 +135,7 @@ impl Negotiation {
             self.on_answered(ours);
         }
         let accept_timeout = proposal.properties.number(ACCEPT_TIMEOUT);
-        let score = match (self.strategy.score(&proposal), accept_timeout) {
-            (Ok(_), Some(seconds)) if seconds < LEAST_ACCEPT_TIMEOUT => {
-                Err(format!("it wants debit notes accepted within {seconds} s"))
-            }
-            (score, _) => score,
-        };
+        let score = self.judge(&proposal);
         if proposal.stage == ProposalStage::Initial {
             self.outlook.offers += 1;
         }
@@ -150,6 +159,24 @@ impl Negotiation {
                     .insert(proposal.id.clone(), Draft { proposal, score });
                 None
             }
+        }
+    }
+
+    /// A proposal's score, or why it will not do.
+    fn judge(&self, proposal: &Proposal) -> Result<f64, String> {
+        let score = self.strategy.score(proposal)?;
+        match proposal.properties.number(ACCEPT_TIMEOUT) {
+            Some(seconds) if seconds < LEAST_ACCEPT_TIMEOUT => {
+                return Err(format!("it wants debit notes accepted within {seconds} s"));
+            }
+            _ => {}
+        }
+        match first_claim(proposal) {
+            Some(claim) if claim > self.share => Err(format!(
+                "its first debit note would be over {claim} GLM, and {} GLM of the budget are left for each instance",
+                self.share.round_dp(SHOWN_DECIMALS).normalize()
+            )),
+            _ => Ok(score),
         }
     }
 
@@ -204,146 +231,14 @@ impl Negotiation {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::{market::LeastExpensive, yagna::Properties};
-
-    fn proposal(id: &str, provider: &str, price: f64, answers: Option<&str>) -> Proposal {
-        Proposal {
-            id: id.into(),
-            issuer: provider.into(),
-            stage: if answers.is_some() {
-                ProposalStage::Draft
-            } else {
-                ProposalStage::Initial
-            },
-            answers: answers.map(ProposalId::from),
-            properties: Properties::from_json(json!({
-                "golem.com.pricing.model": "linear",
-                "golem.com.usage.vector": ["golem.usage.duration_sec"],
-                "golem.com.pricing.model.linear.coeffs": [price, 0.0],
-                ACCEPT_TIMEOUT: 120,
-            })),
-        }
-    }
-
-    fn negotiation() -> Negotiation {
-        Negotiation::new(Arc::new(LeastExpensive::default().at_most(3600.0)))
-    }
-
-    /// Lets a provider offer something, and answer our counter-proposal.
-    fn draft(negotiation: &mut Negotiation, id: &str, provider: &str, price: f64) {
-        let ours = format!("ours-{id}");
-        let offer = proposal(&format!("offer-{id}"), provider, price, None);
-        let reply = negotiation.on_event(MarketEvent::Proposal(offer));
-        assert!(matches!(reply, Some(Reply::Counter { .. })), "{reply:?}");
-        negotiation.on_countered(
-            &format!("offer-{id}").as_str().into(),
-            Some(ours.as_str().into()),
-        );
-        let draft = proposal(id, provider, price, Some(&ours));
-        assert_eq!(negotiation.on_event(MarketEvent::Proposal(draft)), None);
-    }
-
-    fn take(negotiation: &mut Negotiation) -> Option<String> {
-        negotiation
-            .take_best()
-            .map(|proposal| proposal.id.to_string())
-    }
-
-    #[test]
-    fn the_cheapest_is_taken_first() {
-        let mut market = negotiation();
-        draft(&mut market, "a", "p1", 0.3);
-        draft(&mut market, "b", "p2", 0.1);
-        draft(&mut market, "c", "p3", 0.2);
-        assert!(market.is_settled());
-        let taken: Vec<_> = std::iter::from_fn(|| take(&mut market)).collect();
-        assert_eq!(taken, ["b", "c", "a"]);
-        assert_eq!(
-            market.outlook().to_string(),
-            "3 offers matched the demand, 3 taken"
-        );
-    }
-
-    #[test]
-    fn who_has_failed_is_taken_last() {
-        let mut market = negotiation();
-        market.on_failure("p1".into(), "agreement refused".into());
-        draft(&mut market, "a", "p1", 0.1);
-        draft(&mut market, "b", "p2", 0.9);
-        assert_eq!(take(&mut market).as_deref(), Some("b"));
-        assert_eq!(take(&mut market).as_deref(), Some("a"));
-    }
-
-    #[test]
-    fn an_offer_that_will_not_do_is_turned_down_and_remembered() {
-        let mut market = negotiation();
-        let offer = proposal("a", "p1", 2.0, None);
-        let reply = market.on_event(MarketEvent::Proposal(offer));
-        let reason = "it would cost 7200.0000 GLM, more than 3600.0000".to_string();
-        assert_eq!(
-            reply,
-            Some(Reply::Reject {
-                proposal: "a".into(),
-                reason: reason.clone()
-            })
-        );
-
-        let mut hasty = proposal("b", "p2", 0.1, None);
-        hasty.properties.set(ACCEPT_TIMEOUT, 5);
-        let reply = market.on_event(MarketEvent::Proposal(hasty));
-        assert!(matches!(reply, Some(Reply::Reject { .. })), "{reply:?}");
-        assert_eq!(
-            market.outlook().to_string(),
-            format!(
-                "2 offers matched the demand; 1 × it wants debit notes accepted within 5 s; 1 × {reason}"
-            )
-        );
-    }
-
-    #[test]
-    fn drafts_settle_when_every_counter_is_answered() {
-        let mut market = negotiation();
-        draft(&mut market, "a", "p1", 0.1);
-        assert!(market.is_settled());
-        market.on_event(MarketEvent::Proposal(proposal("offer-b", "p2", 0.1, None)));
-        assert!(market.has_drafts() && !market.is_settled());
-        market.on_countered(&"offer-b".into(), Some("ours-b".into()));
-        assert!(!market.is_settled());
-        market.on_event(MarketEvent::Rejected {
-            proposal: "ours-b".into(),
-            reason: None,
-        });
-        assert!(market.is_settled());
-    }
-
-    #[test]
-    fn an_answer_may_come_before_the_id_of_what_it_answers() {
-        let mut market = negotiation();
-        market.on_event(MarketEvent::Proposal(proposal("offer-a", "p1", 0.1, None)));
-        market.on_event(MarketEvent::Proposal(proposal(
-            "a",
-            "p1",
-            0.1,
-            Some("ours-a"),
-        )));
-        assert!(!market.is_settled());
-        market.on_countered(&"offer-a".into(), Some("ours-a".into()));
-        assert!(market.is_settled());
-    }
-
-    #[test]
-    fn a_draft_that_is_withdrawn_is_not_taken() {
-        let mut market = negotiation();
-        draft(&mut market, "a", "p1", 0.1);
-        market.on_event(MarketEvent::Rejected {
-            proposal: "ours-a".into(),
-            reason: None,
-        });
-        assert_eq!(take(&mut market), None);
-    }
+/// The least that a provider will want at its first debit note: for the start, and for the time up to then. Unknown if
+/// its price is not linear.
+fn first_claim(proposal: &Proposal) -> Option<Amount> {
+    let interval = proposal.properties.number(NOTE_INTERVAL).unwrap_or(0.0);
+    let interval = Duration::try_from_secs_f64(interval).ok()?;
+    LinearPrice::of(&proposal.properties)?.cost_of_time(interval, Duration::ZERO)
 }
+
+#[cfg(test)]
+#[path = "negotiation_tests.rs"]
+mod tests;

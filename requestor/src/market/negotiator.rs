@@ -25,8 +25,9 @@ use crate::{
     event::{Event, Events},
     id::{DemandId, NodeId, ProposalId},
     panics::last_words,
+    payment::Accountant,
     retry::{PAUSE, once, persisted},
-    yagna::{Demand, MarketEvent, Problem, Proposal, Reason, Yagna, YagnaError},
+    yagna::{Amount, Demand, MarketEvent, Problem, Proposal, Reason, Yagna, YagnaError},
 };
 
 /// How long one question for market events may wait for its answer.
@@ -34,6 +35,23 @@ const POLL: Duration = Duration::from_secs(5);
 
 /// Tells a provider where it will be paid.
 const CHOSEN_PLATFORM: &str = "golem.com.payment.chosen-platform";
+
+/// What agreements are paid from.
+#[derive(Clone, Debug)]
+pub(crate) struct Funds {
+    /// Where it can be spent.
+    pub(crate) platform: String,
+    pub(crate) accountant: Accountant,
+    /// How many agreements it is for.
+    pub(crate) agreements: usize,
+}
+
+impl Funds {
+    /// What there is for each agreement.
+    fn share(&self) -> Amount {
+        self.accountant.left() / Amount::from(self.agreements.max(1))
+    }
+}
 
 /// The way to a demand's negotiations.
 #[derive(Clone, Debug)]
@@ -64,7 +82,7 @@ impl Market {
     pub(crate) async fn open(
         yagna: Arc<dyn Yagna>,
         demand: Demand,
-        platform: String,
+        funds: Funds,
         strategy: Arc<dyn Strategy>,
         events: Events,
         stop: CancellationToken,
@@ -76,7 +94,7 @@ impl Market {
         let negotiator = Negotiator {
             yagna,
             demand,
-            platform,
+            funds,
             id,
             negotiation: Negotiation::new(strategy),
             waiting: VecDeque::new(),
@@ -161,7 +179,7 @@ fn follow(
 struct Negotiator {
     yagna: Arc<dyn Yagna>,
     demand: Demand,
-    platform: String,
+    funds: Funds,
     id: DemandId,
     negotiation: Negotiation,
     waiting: VecDeque<oneshot::Sender<Proposal>>,
@@ -223,6 +241,7 @@ impl Negotiator {
                 provider: proposal.provider_name().into(),
             });
         }
+        self.negotiation.set_share(self.funds.share());
         self.negotiation
             .on_event(event)
             .map(|reply| self.send(reply))
@@ -245,7 +264,7 @@ impl Negotiator {
                 let mut counter = self.demand.clone();
                 counter
                     .properties
-                    .set(CHOSEN_PLATFORM, self.platform.as_str());
+                    .set(CHOSEN_PLATFORM, self.funds.platform.as_str());
                 if let Some(seconds) = accept_timeout {
                     counter.properties.set(ACCEPT_TIMEOUT, seconds);
                 }

@@ -1,8 +1,14 @@
 //! What a provider asks: linear prices.
 
+use std::time::Duration;
+
 use rust_decimal::prelude::FromPrimitive;
 
 use crate::yagna::{Amount, Properties};
+
+/// Counters of the standard, in seconds.
+const DURATION: &str = "golem.usage.duration_sec";
+const CPU: &str = "golem.usage.cpu_sec";
 
 /// Decimals of an amount of GLM.
 const DECIMALS: u32 = 18;
@@ -39,6 +45,20 @@ impl LinearPrice {
     pub fn per_unit(&self, counter: &str) -> f64 {
         let priced = self.coefficients.iter().find(|(name, _)| name == counter);
         priced.map_or(0.0, |(_, price)| *price)
+    }
+
+    /// What an activity costs that lives as long as `time`, and uses the processor as long as `cpu`, but nothing else that
+    /// has a price; none if that is no amount.
+    pub fn cost_of_time(&self, time: Duration, cpu: Duration) -> Option<Amount> {
+        let used = self
+            .coefficients
+            .iter()
+            .map(|(name, _)| match name.as_str() {
+                DURATION => time.as_secs_f64(),
+                CPU => cpu.as_secs_f64(),
+                _ => 0.0,
+            });
+        self.cost(&used.collect::<Vec<_>>())
     }
 
     /// What a usage costs, rounded to 18 places; none if it is no usage for this price.
@@ -92,6 +112,8 @@ mod tests {
         );
         assert_eq!(price.per_unit("golem.usage.gib"), 0.0);
         assert_eq!(price.cost(&[4.0, 10.0]).unwrap().to_string(), "8");
+        let time = price.cost_of_time(Duration::from_secs(10), Duration::from_secs(4));
+        assert_eq!(time.unwrap().to_string(), "8");
         assert_eq!(price.cost(&[4.0]), None);
         assert_eq!(price.cost(&[4.0, f64::NAN]), None);
     }

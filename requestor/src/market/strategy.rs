@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use rust_decimal::prelude::ToPrimitive;
+
 use super::LinearPrice;
-use crate::yagna::Proposal;
+use crate::yagna::{Amount, Proposal};
 
 /// Scores offers. A requestor makes an agreement of the one with the highest score.
 pub trait Strategy: Send + Sync + 'static {
@@ -16,7 +18,7 @@ pub trait Strategy: Send + Sync + 'static {
 pub struct LeastExpensive {
     time: Duration,
     cpu: Duration,
-    most: Option<f64>,
+    most: Option<Amount>,
 }
 
 impl LeastExpensive {
@@ -35,16 +37,10 @@ impl LeastExpensive {
         self
     }
 
-    /// Turns down what is expected to cost more than `most` GLM.
-    pub fn at_most(mut self, most: f64) -> Self {
-        self.most = Some(most);
+    /// Turns down what is expected to cost more than this, in GLM.
+    pub fn at_most(mut self, glm: Amount) -> Self {
+        self.most = Some(glm);
         self
-    }
-
-    fn expected_cost(&self, price: &LinearPrice) -> f64 {
-        price.start
-            + price.per_unit("golem.usage.duration_sec") * self.time.as_secs_f64()
-            + price.per_unit("golem.usage.cpu_sec") * self.cpu.as_secs_f64()
     }
 }
 
@@ -69,12 +65,14 @@ impl Strategy for LeastExpensive {
         {
             return Err("its price is negative, or no number".into());
         }
-        let cost = self.expected_cost(&price);
+        let cost = price.cost_of_time(self.time, self.cpu);
+        let cost = cost.ok_or("what it would cost is no amount")?;
         match self.most {
             Some(most) if cost > most => {
-                Err(format!("it would cost {cost:.4} GLM, more than {most:.4}"))
+                let most = most.normalize();
+                Err(format!("it would cost {cost} GLM, more than {most}"))
             }
-            _ => Ok(-cost),
+            _ => Ok(-cost.to_f64().unwrap_or(f64::INFINITY)),
         }
     }
 }

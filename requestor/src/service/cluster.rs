@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     golem::{Golem, StartError},
-    market::{LeastExpensive, Market, Outlook, Strategy},
+    market::{Funds, LeastExpensive, Market, Outlook, Strategy},
     network::Network,
     payment::Overdraft,
 };
@@ -108,11 +108,16 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
                 .push("(golem.runtime.capabilities=vpn)".to_owned());
         }
         let (demand, files) = golem.demand(payload, self.expiration).await?;
+        let funds = Funds {
+            platform: golem.holdings.allocation.platform.clone(),
+            accountant: golem.holdings.accountant.clone(),
+            agreements: self.instances,
+        };
         let withdraw = CancellationToken::new();
         let (market, negotiating) = Market::open(
             golem.holdings.yagna.clone(),
             demand,
-            golem.holdings.allocation.platform.clone(),
+            funds,
             self.strategy,
             golem.events.clone(),
             withdraw.clone(),

@@ -232,6 +232,20 @@ async fn a_claim_that_the_budget_does_not_pay_ends_the_cluster() {
     assert_eq!(bed.held(), [] as [&str; 0]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_offer_that_the_budget_does_not_pay_is_turned_down() {
+    let bed = Testbed::new(["ada"]);
+    let interval = "golem.com.scheme.payu.debit-note.interval-sec?";
+    bed.offers("ada", interval, 120.into());
+    let golem = bed.golem("0.00002").await;
+    let cluster = golem.run_service(|_| Acts::default()).start();
+    let error = cluster.await.unwrap().all_running(PATIENCE).await;
+    let error = error.unwrap_err().to_string();
+    let why = "its first debit note would be over 0.012 GLM, and 0.00002 GLM of the budget are left for each instance";
+    assert!(error.contains(why), "{error}");
+    assert_eq!(bed.count("create_agreement"), 0);
+}
+
 /// Where a program of ours may panic.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
