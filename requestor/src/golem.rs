@@ -376,7 +376,7 @@ pub enum StartError {
     /// Yagna does not do its part.
     #[error("cannot start")]
     Yagna(#[source] YagnaError),
-    /// The network is too small for the cluster.
+    /// The network has no room for the cluster.
     #[error("cannot start")]
     Network(#[source] NoAddress),
     /// The service does not say what it runs in.

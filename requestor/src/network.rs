@@ -54,13 +54,44 @@ pub struct NetworkNode {
 #[derive(Debug)]
 pub struct Connection(DuplexStream);
 
-/// A network has no address left.
+/// An instance gets no place in a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("network {network} ({range}) has no address left for {name}")]
-pub struct NoAddress {
-    network: NetworkId,
-    range: String,
-    name: String,
+pub enum NoAddress {
+    /// All addresses are taken.
+    #[error("network {network} ({range}) has no address left for {name}")]
+    #[expect(missing_docs, reason = "the message says it")]
+    Full {
+        network: NetworkId,
+        range: String,
+        name: String,
+    },
+    /// An instance of another cluster is there by that name: clusters in one network need
+    /// [names](crate::ClusterBuilder::name) of their own.
+    #[error(
+        "network {network} ({range}) has an instance {name} already: give the cluster another name"
+    )]
+    #[expect(missing_docs, reason = "the message says it")]
+    NameTaken {
+        network: NetworkId,
+        range: String,
+        name: String,
+    },
+}
+
+/// An instance's place in a network, as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Reservation(NetworkNode);
+
+impl Reservation {
+    pub(crate) fn node(&self) -> &NetworkNode {
+        &self.0
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.0.network.roster().names.remove(&self.0.name);
+    }
 }
 
 impl Network {
@@ -132,23 +163,31 @@ impl Network {
     }
 
     /// Sets an address aside for an instance, the same whenever it begins anew.
-    pub(crate) fn reserve(&self, name: &str) -> Result<NetworkNode, NoAddress> {
+    pub(crate) fn reserve(&self, name: &str) -> Result<Reservation, NoAddress> {
         let mut roster = self.roster();
+        let (network, range, name) = (self.id().clone(), self.range(), name.to_owned());
+        if roster.names.contains_key(&name) {
+            return Err(NoAddress::NameTaken {
+                network,
+                range,
+                name,
+            });
+        }
         let taken: BTreeSet<_> = roster.names.values().copied().chain(roster.own).collect();
-        let known = roster.names.get(name).copied();
         let mut free = self.0.terms.addresses();
-        let address = known.or_else(|| free.find(|address| !taken.contains(address)));
-        let address = address.ok_or_else(|| NoAddress {
-            network: self.id().clone(),
-            range: self.range(),
-            name: name.to_owned(),
-        })?;
-        roster.names.insert(name.to_owned(), address);
-        Ok(NetworkNode {
+        let Some(address) = free.find(|address| !taken.contains(address)) else {
+            return Err(NoAddress::Full {
+                network,
+                range,
+                name,
+            });
+        };
+        roster.names.insert(name.clone(), address);
+        Ok(Reservation(NetworkNode {
             network: self.clone(),
-            name: name.to_owned(),
+            name,
             address,
-        })
+        }))
     }
 
     /// Takes the network away. What does not go so goes when the daemon ends.

@@ -69,7 +69,7 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
     }
 
     /// The network that its instances are in, each with an address of its own, which it keeps when it has to begin anew.
-    /// They find each other by their names.
+    /// They find each other by their names, so clusters that are in it at a time need [names](Self::name) of their own.
     pub fn network(mut self, network: &Network) -> Self {
         self.network = Some(network.clone());
         self
@@ -94,10 +94,10 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
         let names = (1..=self.instances).map(|number| format!("{}-{number}", self.name));
         let reserve = |name: String| {
             let network = self.network.as_ref();
-            let node = network.map(|network| network.reserve(&name)).transpose()?;
-            Ok((name, node))
+            let place = network.map(|network| network.reserve(&name)).transpose()?;
+            Ok((name, place))
         };
-        let names: Vec<_> = names
+        let places: Vec<_> = names
             .map(reserve)
             .collect::<Result<_, _>>()
             .map_err(StartError::Network)?;
@@ -137,8 +137,9 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
         };
         let mut living = JoinSet::new();
         let mut statuses = Vec::with_capacity(self.instances);
-        for (index, (name, node)) in names.into_iter().enumerate() {
-            let (instance, status) = Instance::new(world.clone(), name, node);
+        for (index, (name, place)) in places.iter().enumerate() {
+            let node = place.as_ref().map(|place| place.node().clone());
+            let (instance, status) = Instance::new(world.clone(), name.clone(), node);
             let mut make = self.make.clone();
             living.spawn(instance.live(move || make(index)));
             statuses.push(status);
@@ -154,8 +155,8 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
             withdraw.cancel();
             // It ends with the demand withdrawn, or has ended already.
             let _ = negotiating.await;
-            // Providers could read the image up to now.
-            drop(files);
+            // Providers could read the image, and instances had their names and addresses, up to now.
+            drop((files, places));
         });
         tasks.close();
         golem.holdings.tasks.spawn(cluster_task);

@@ -246,6 +246,35 @@ async fn an_offer_that_the_budget_does_not_pay_is_turned_down() {
     assert_eq!(bed.count("create_agreement"), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_name_in_a_network_is_one_instances_alone_as_long_as_its_cluster_lives() {
+    let bed = Testbed::new(["ada", "bob"]);
+    let golem = bed.golem("1").await;
+    let network = golem.network("10.0.0.0/24").await.unwrap();
+    let cluster = || {
+        let cluster = golem.run_service(|_| Acts::default());
+        cluster.network(&network).start()
+    };
+    let first = cluster().await.unwrap();
+    let address = network.hosts()["acts-1"];
+    let error = cluster().await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    let expected = "has an instance acts-1 already: give the cluster another name";
+    assert!(cause.ends_with(expected), "{cause}");
+    first.stop().await;
+    assert!(network.hosts().is_empty());
+    let second = cluster().await.unwrap();
+    assert_eq!(network.hosts()["acts-1"], address);
+    second.stop().await;
+
+    bed.next("publish_demand", vec![refused(400, "no demand")]);
+    cluster().await.unwrap_err();
+    assert!(
+        network.hosts().is_empty(),
+        "what does not start has no names"
+    );
+}
+
 /// Where a program of ours may panic.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
