@@ -1,32 +1,32 @@
 //! A requestor at work: one identity, one budget, and all that is bought with it.
 
+mod demand;
+
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     panic::{self, AssertUnwindSafe},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{FutureExt, Stream};
-use sha3::{Digest, Sha3_224};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     event::{Event, Events},
     id::NodeId,
     network::{Network, NoAddress},
-    payload::{Payload, vm},
     payment::{Accountant, Bill},
     retry::once,
     service::{ClusterBuilder, HandlerError, Service},
-    transfer::{Outgoing, TransferError},
-    yagna::{
-        Allocation, Amount, Decoration, Demand, FileService, NewAllocation, Yagna, YagnaError,
-    },
+    transfer::TransferError,
+    yagna::{Allocation, Amount, Decoration, NewAllocation, Yagna, YagnaError},
 };
+
+/// What time it is.
+pub(crate) type Clock = fn() -> DateTime<Utc>;
 
 /// How long to wait at the end for invoices.
 const INVOICE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,6 +43,7 @@ const ALLOCATION_LIFETIME: TimeDelta = TimeDelta::days(30);
 pub struct Golem {
     pub(crate) holdings: Holdings,
     pub(crate) events: Events,
+    pub(crate) clock: Clock,
     identity: NodeId,
     decoration: Decoration,
     subnet: Option<String>,
@@ -108,11 +109,20 @@ impl GolemBuilder {
     /// # Errors
     /// If the budget is not more than 0 GLM, or the daemon does not answer or does not set it aside. Nothing is held then.
     pub async fn start_on(self, yagna: impl Yagna) -> Result<Golem, StartError> {
+        self.start_by(Utc::now, yagna).await
+    }
+
+    /// As [`start_on`](Self::start_on), by a clock.
+    pub(crate) async fn start_by(
+        self,
+        clock: Clock,
+        yagna: impl Yagna,
+    ) -> Result<Golem, StartError> {
         if self.budget <= Amount::ZERO {
             return Err(StartError::Budget(self.budget));
         }
         let yagna: Arc<dyn Yagna> = Arc::new(yagna);
-        let now = Utc::now();
+        let now = clock();
         let identity = yagna.identity().await.map_err(StartError::Yagna)?;
         let allocation = NewAllocation {
             amount: self.budget,
@@ -146,6 +156,7 @@ impl GolemBuilder {
                 networks: Arc::default(),
             },
             events,
+            clock,
             identity,
             decoration,
             subnet: self.subnet,
@@ -215,7 +226,7 @@ impl Golem {
     pub fn run_service<S, F>(&self, make: F) -> ClusterBuilder<'_, S, F>
     where
         S: Service,
-        F: FnMut(usize) -> S + Clone + Send + 'static,
+        F: Fn(usize) -> S + Send + Sync + 'static,
     {
         ClusterBuilder::new(self, make)
     }
@@ -261,56 +272,6 @@ impl Golem {
         self.closed = true;
         bill.expect("the accountant works until it is told to close")
     }
-
-    /// The demand for a payload, and the service through which providers get its image.
-    pub(crate) async fn demand(
-        &self,
-        payload: Payload,
-        expiration: Duration,
-    ) -> Result<(Demand, Option<FileService>), StartError> {
-        let mut properties = payload.properties;
-        let image = match payload.image {
-            Some(path) => {
-                let (package, service) = self.serve_image(path).await?;
-                properties.set(vm::TASK_PACKAGE, package);
-                Some(service)
-            }
-            None => None,
-        };
-        let mut constraints = payload.constraints;
-        properties.set("golem.srv.comp.expiration", expires(Utc::now(), expiration));
-        properties.set("golem.srv.caps.multi-activity", true);
-        if let Some(subnet) = &self.subnet {
-            properties.set("golem.node.debug.subnet", subnet.as_str());
-            constraints.push(format!("(golem.node.debug.subnet={subnet})"));
-        }
-        properties.extend(self.decoration.properties.clone());
-        constraints.extend(self.decoration.constraints.iter().cloned());
-        Ok((
-            Demand {
-                properties,
-                constraints: format!("(&{})", constraints.concat()),
-            },
-            image,
-        ))
-    }
-
-    async fn serve_image(&self, path: PathBuf) -> Result<(String, FileService), StartError> {
-        let unreadable = |path: PathBuf| move |source| StartError::Image { path, source };
-        let hashed = path.clone();
-        let hash = tokio::task::spawn_blocking(move || sha3_224(&hashed)).await;
-        let hash = hash
-            .expect("hashing does not panic")
-            .map_err(unreadable(path.clone()))?;
-        let file = Outgoing::file(path).await.map_err(StartError::Transfer)?;
-        let service = self
-            .holdings
-            .yagna
-            .publish_file(file)
-            .await
-            .map_err(StartError::Yagna)?;
-        Ok((vm::task_package(&hash, service.url()), service))
-    }
 }
 
 impl Drop for Golem {
@@ -349,24 +310,6 @@ async fn release(yagna: &dyn Yagna, allocation: &Allocation) {
     }
 }
 
-/// Milliseconds since 1970.
-fn expires(now: DateTime<Utc>, after: Duration) -> i64 {
-    now.timestamp_millis()
-        .saturating_add_unsigned(after.as_millis() as u64)
-}
-
-fn sha3_224(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha3_224::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex::encode(hasher.finalize())),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
-}
-
 /// Why a requestor or a cluster could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -392,5 +335,4 @@ pub enum StartError {
 }
 
 #[cfg(test)]
-#[path = "golem_tests.rs"]
 mod tests;

@@ -29,7 +29,6 @@ fn note(agreement: &str, total: &str) -> DebitNote {
         activity: format!("{agreement}-x").into(),
         total: total.parse().unwrap(),
         usage: vec![7.5],
-        due: None,
     }
 }
 

@@ -107,7 +107,6 @@ pub(super) fn debit_note(wire: payment::DebitNote) -> Result<DebitNote, Malforme
         activity: wire.activity_id.into(),
         total: amount(&wire.total_amount_due)?,
         usage: counters.filter_map(Value::as_f64).collect(),
-        due: wire.payment_due_date,
     })
 }
 

@@ -34,7 +34,11 @@ pub struct ClusterBuilder<'a, S, F> {
     service: PhantomData<fn() -> S>,
 }
 
-impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuilder<'a, S, F> {
+impl<'a, S, F> ClusterBuilder<'a, S, F>
+where
+    S: Service,
+    F: Fn(usize) -> S + Send + Sync + 'static,
+{
     pub(crate) fn new(golem: &'a Golem, make: F) -> Self {
         Self {
             golem,
@@ -88,6 +92,10 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
     }
 
     /// Publishes the demand, and starts the search for providers.
+    ///
+    /// # Errors
+    /// If the service has no payload, its image cannot be read or served, the network has no room for its instances, or
+    /// the daemon does not publish the demand. Nothing is held then.
     pub async fn start(self) -> Result<Cluster, StartError> {
         let payload = S::get_payload().await.map_err(StartError::Payload)?;
         let golem = self.golem;
@@ -132,15 +140,17 @@ impl<'a, S: Service, F: FnMut(usize) -> S + Clone + Send + 'static> ClusterBuild
             accountant: golem.holdings.accountant.clone(),
             events: golem.events.clone(),
             on_change: self.on_change,
+            clock: golem.clock,
             stop: stop.clone(),
             overdraft: Overdraft::default(),
         };
+        let make = Arc::new(self.make);
         let mut living = JoinSet::new();
         let mut statuses = Vec::with_capacity(self.instances);
         for (index, (name, place)) in places.iter().enumerate() {
             let node = place.as_ref().map(|place| place.node().clone());
             let (instance, status) = Instance::new(world.clone(), name.clone(), node);
-            let mut make = self.make.clone();
+            let make = make.clone();
             living.spawn(instance.live(move || make(index)));
             statuses.push(status);
         }

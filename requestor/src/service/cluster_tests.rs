@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures::{StreamExt, stream};
 
 use super::*;
@@ -47,7 +49,7 @@ async fn running(bed: &Testbed, golem: &Golem, run: Handler) -> Cluster {
 async fn a_stop_lets_the_script_that_runs_end_before_shutdown() {
     let bed = Testbed::new(["ada"]);
     let golem = bed.golem("1").await;
-    let cluster = running(&bed, &golem, || script(run("/sleep", "20"))).await;
+    let cluster = running(&bed, &golem, |_| script(run("/sleep", "20"))).await;
     bed.calls_of("exec /sleep", 1).await;
     cluster.stop().await;
     assert_eq!(cluster.instances()[0].cause, None);
@@ -65,7 +67,7 @@ async fn a_stop_while_a_script_is_sent_lets_it_end_before_shutdown() {
         "exec",
         [Duration::ZERO, Duration::from_secs(1)].map(Fault::Late),
     );
-    let cluster = running(&bed, &golem, || script(run("/sleep", "20"))).await;
+    let cluster = running(&bed, &golem, |_| script(run("/sleep", "20"))).await;
     bed.calls_of("exec /sleep", 1).await;
     cluster.stop().await;
     assert_eq!(cluster.instances()[0].cause, None);
@@ -76,7 +78,7 @@ async fn a_stop_while_a_script_is_sent_lets_it_end_before_shutdown() {
 async fn a_script_that_does_not_end_in_time_is_named_as_the_cause() {
     let bed = Testbed::new(["ada"]);
     let golem = bed.golem("1").await;
-    let cluster = running(&bed, &golem, || script(run("/sleep", "1000"))).await;
+    let cluster = running(&bed, &golem, |_| script(run("/sleep", "1000"))).await;
     bed.calls_of("exec /sleep", 1).await;
     cluster.stop().await;
     let cause = cluster.instances()[0].cause.clone();
@@ -91,8 +93,8 @@ async fn the_first_cause_stays_whatever_shutdown_says() {
     let bed = Testbed::new(["ada"]);
     let golem = bed.golem("1").await;
     let cluster = golem.run_service(|_| Acts {
-        run: || stream::iter([Ok(run("/sleep", "20")), Err("out of luck".into())]).boxed(),
-        shutdown: || script(run("/fail", "x")),
+        run: |_| stream::iter([Ok(run("/sleep", "20")), Err("out of luck".into())]).boxed(),
+        shutdown: |_| script(run("/fail", "x")),
         ..Acts::default()
     });
     let cluster = cluster.start().await.unwrap();
@@ -187,7 +189,7 @@ async fn an_instance_that_has_ended_is_told_of_at_once() {
     let bed = Testbed::new(["ada"]);
     let golem = bed.golem("1").await;
     let make = |_| Acts {
-        start: || stream::iter([Err(HandlerError::terminal("no licence"))]).boxed(),
+        start: |_| stream::iter([Err(HandlerError::terminal("no licence"))]).boxed(),
         ..Acts::default()
     };
     let cluster = golem.run_service(make).instances(2).start().await.unwrap();
@@ -275,6 +277,42 @@ async fn a_name_in_a_network_is_one_instances_alone_as_long_as_its_cluster_lives
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn instances_are_made_by_one_closure_and_know_their_names() {
+    let bed = Testbed::new(["ada", "bob"]);
+    let golem = bed.golem("1").await;
+    let made = AtomicUsize::new(0);
+    let make = move |_| match made.fetch_add(1, Ordering::Relaxed) {
+        0 => Acts {
+            start: |ctx| script(run("/first", ctx.instance_name())),
+            ..Acts::default()
+        },
+        _ => Acts {
+            start: |ctx| script(run("/next", ctx.instance_name())),
+            ..Acts::default()
+        },
+    };
+    let cluster = golem.run_service(make).name("web").instances(2);
+    let cluster = cluster
+        .expiration(Duration::from_secs(3600))
+        .start()
+        .await
+        .unwrap();
+    cluster.all_running(PATIENCE).await.unwrap();
+    let mut scripts: Vec<_> = bed
+        .calls()
+        .into_iter()
+        .filter(|it| it.starts_with("exec"))
+        .collect();
+    scripts.sort();
+    assert!(scripts[0].starts_with("exec /first web-"), "{scripts:?}");
+    assert!(scripts[1].starts_with("exec /next web-"), "{scripts:?}");
+    let expires = bed.demands()[0]
+        .properties
+        .number("golem.srv.comp.expiration");
+    assert_eq!(expires, Some(3_600_000.0));
+}
+
 /// Where a program of ours may panic.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
@@ -306,8 +344,8 @@ async fn whatever_panics_is_the_cause_and_all_is_given_back() {
         let make = move |index| {
             assert!(place != Place::Make || index == 0, "it is made");
             let start: Handler = match (place, index) {
-                (Place::Start, 1) => || panic!("it starts"),
-                _ => || script(run("/hello", "x")),
+                (Place::Start, 1) => |_| panic!("it starts"),
+                _ => |_| script(run("/hello", "x")),
             };
             Acts {
                 start,

@@ -1,5 +1,7 @@
 //! What a handler may know of where it runs.
 
+use std::sync::Arc;
+
 use crate::{
     activity::Activity,
     id::{ActivityId, AgreementId, NodeId},
@@ -12,10 +14,16 @@ use crate::{
 /// What a handler may know of where it runs.
 #[derive(Clone)]
 pub struct WorkContext {
+    pub(super) instance_name: Arc<str>,
     pub(super) activity: Activity,
 }
 
 impl WorkContext {
+    /// The instance's name: the cluster's and a number from 1.
+    pub fn instance_name(&self) -> &str {
+        &self.instance_name
+    }
+
     /// The provider's name, as it calls itself.
     pub fn provider_name(&self) -> &str {
         self.agreement().provider_name()
@@ -42,6 +50,9 @@ impl WorkContext {
     }
 
     /// What the activity has used so far.
+    ///
+    /// # Errors
+    /// If the daemon or the provider does not answer, or the activity has ended.
     pub async fn usage(&self) -> Result<Usage, YagnaError> {
         let values = self.activity.usage().await?;
         Ok(Usage::new(&self.agreement().usage_vector(), &values))

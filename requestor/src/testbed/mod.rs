@@ -25,10 +25,16 @@ use crate::{
     golem::Golem,
     id::{ActivityId, AgreementId, BatchId},
     yagna::{
-        Amount, Approval, CommandStatus, DebitNote, Invoice, MarketEvent, PaymentEvent, Problem,
-        Properties, Proposal, ProposalStage, YagnaError,
+        Amount, Approval, CommandStatus, DebitNote, Demand, Invoice, MarketEvent, PaymentEvent,
+        Problem, Properties, Proposal, ProposalStage, YagnaError,
     },
 };
+
+/// What time it always is.
+pub(crate) const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+/// A moment that comes after all that a clock says.
+const LATER: DateTime<Utc> = DateTime::from_timestamp(1 << 40, 0).expect("it is a time");
 
 /// How long a call takes.
 const LATENCY: Duration = Duration::from_millis(1);
@@ -77,6 +83,7 @@ struct World {
     market: VecDeque<MarketEvent>,
     agreements: BTreeMap<AgreementId, Contract>,
     activities: BTreeMap<ActivityId, ExeUnit>,
+    demands: Vec<Demand>,
     notes: Vec<DebitNote>,
     invoices: Vec<Invoice>,
 }
@@ -150,7 +157,6 @@ impl Testbed {
             activity: activity.clone(),
             total: total.parse().expect("an amount"),
             usage: vec![1.0],
-            due: None,
         };
         world.notes.push(note);
         self.0.changed.notify_waiters();
@@ -159,7 +165,8 @@ impl Testbed {
     /// A requestor with this budget.
     pub(crate) async fn golem(&self, budget: &str) -> Golem {
         let golem = Golem::builder().budget(budget.parse().expect("an amount"));
-        golem.start_on(self.clone()).await.expect("it starts")
+        let started = golem.start_by(|| NOW, self.clone()).await;
+        started.expect("it starts")
     }
 
     /// All calls up to now that change something, with their objects.
@@ -179,6 +186,11 @@ impl Testbed {
         let calls = calls.filter(|it| it.starts_with(call));
         let reason = |call: String| Some(call.split_once(": ")?.1.to_owned());
         calls.filter_map(reason).collect()
+    }
+
+    /// All demands that were published.
+    pub(crate) fn demands(&self) -> Vec<Demand> {
+        self.world().demands.clone()
     }
 
     /// What a requestor has taken and not given back.
@@ -314,11 +326,11 @@ impl World {
     }
 }
 
-/// Events of all documents up to now that came after a moment: one a second, later than any clock says.
+/// Events of all documents up to now that came after a moment: one a second.
 fn events<Id: From<String>>(documents: usize, after: DateTime<Utc>) -> Vec<PaymentEvent<Id>> {
     let event = |number: usize| PaymentEvent {
         id: number.to_string().into(),
-        date: DateTime::<Utc>::MAX_UTC - TimeDelta::days(1) + TimeDelta::seconds(number as i64),
+        date: LATER + TimeDelta::seconds(number as i64),
         received: true,
     };
     let events = (0..documents).map(event);

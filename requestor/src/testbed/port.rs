@@ -88,8 +88,9 @@ impl Yagna for Testbed {
         self.call("accept_invoice", id.as_str(), |_| Ok(())).await
     }
 
-    async fn publish_demand(&self, _: &Demand) -> Result<DemandId> {
+    async fn publish_demand(&self, demand: &Demand) -> Result<DemandId> {
         let effect = |world: &mut World| {
+            world.demands.push(demand.clone());
             let id: DemandId = world.id("demand");
             world.take(&id);
             for provider in world.providers.keys().cloned().collect::<Vec<_>>() {
@@ -375,7 +376,8 @@ fn commands(script: &str) -> Vec<(String, String)> {
 }
 
 fn programs(script: &str) -> String {
-    let programs = commands(script).into_iter().map(|(program, _)| program);
+    let programs = commands(script).into_iter();
+    let programs = programs.map(|(program, arg)| format!("{program} {arg}"));
     programs.collect::<Vec<_>>().join(" ")
 }
 

@@ -8,7 +8,7 @@ use futures::{
 use crate::{Payload, Result, Script, Service, WorkContext, vm};
 
 /// What a handler does.
-pub(crate) type Handler = fn() -> BoxStream<'static, Result<Script>>;
+pub(crate) type Handler = fn(&WorkContext) -> BoxStream<'static, Result<Script>>;
 
 /// A service whose handlers are what a test says: by default it starts, runs until it is stopped, and says `/bye`.
 pub(crate) struct Acts {
@@ -20,9 +20,9 @@ pub(crate) struct Acts {
 impl Default for Acts {
     fn default() -> Self {
         Self {
-            start: || script(run("/hello", "x")),
-            run: || stream::pending().boxed(),
-            shutdown: || script(run("/bye", "x")),
+            start: |_| script(run("/hello", "x")),
+            run: |_| stream::pending().boxed(),
+            shutdown: |_| script(run("/bye", "x")),
         }
     }
 }
@@ -32,16 +32,16 @@ impl Service for Acts {
         Ok(vm::image_url("00", "http://127.0.0.1/image").payload())
     }
 
-    fn start(&mut self, _: &WorkContext) -> impl Stream<Item = Result<Script>> + Send {
-        (self.start)()
+    fn start(&mut self, ctx: &WorkContext) -> impl Stream<Item = Result<Script>> + Send {
+        (self.start)(ctx)
     }
 
-    fn run(&mut self, _: &WorkContext) -> impl Stream<Item = Result<Script>> + Send {
-        (self.run)()
+    fn run(&mut self, ctx: &WorkContext) -> impl Stream<Item = Result<Script>> + Send {
+        (self.run)(ctx)
     }
 
-    fn shutdown(&mut self, _: &WorkContext) -> impl Stream<Item = Result<Script>> + Send {
-        (self.shutdown)()
+    fn shutdown(&mut self, ctx: &WorkContext) -> impl Stream<Item = Result<Script>> + Send {
+        (self.shutdown)(ctx)
     }
 }
 

@@ -66,8 +66,6 @@ pub struct DebitNote {
     pub total: Amount,
     /// The usage that this is the price of, in the order of the agreement's usage vector.
     pub usage: Vec<f64>,
-    /// When it is to be paid, if before the invoice.
-    pub due: Option<DateTime<Utc>>,
 }
 
 /// What a provider wants for an agreement.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use tokio::time::{Instant, sleep};
 
 use super::{Halt, Instance, Surroundings, pause};
@@ -40,7 +39,7 @@ impl Instance {
                 }
             };
             // Not to be dropped on its way: an agreement that is half signed would be nobody's.
-            match sign(&*world.yagna, &proposal, Utc::now()).await {
+            match sign(&*world.yagna, &proposal, (world.clock)()).await {
                 Ok(agreement) => return Ok(self.on_signed(agreement)),
                 Err(error) if error.is_transient() => {
                     tracing::warn!(%error, "yagna is left alone for a while");

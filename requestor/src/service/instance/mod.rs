@@ -26,6 +26,7 @@ use super::{
 use crate::{
     activity::Activity,
     event::{Event, Events},
+    golem::Clock,
     id::ActivityId,
     market::Market,
     network::NetworkNode,
@@ -84,6 +85,7 @@ pub(super) struct Surroundings {
     pub(super) accountant: Accountant,
     pub(super) events: Events,
     pub(super) on_change: OnChange,
+    pub(super) clock: Clock,
     pub(super) stop: CancellationToken,
     pub(super) overdraft: Overdraft,
 }
@@ -200,6 +202,7 @@ impl Instance {
             None => return self.find().await,
         };
         let ctx = WorkContext {
+            instance_name: self.name().into(),
             activity: activity.clone(),
         };
         match step {
