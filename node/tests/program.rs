@@ -23,6 +23,7 @@ fn main() -> ExitCode {
                 let tests = vec![
                     Trial::test("a_service_runs_and_nothing_is_left", || run("serve")),
                     Trial::test("a_killed_exe_unit_is_named", || run("kill")),
+                    Trial::test("a_script_that_runs_ends_before_shutdown", || run("raise")),
                 ];
                 libtest_mimic::run(&Arguments::from_args(), tests).exit_code()
             }
@@ -89,6 +90,25 @@ impl Service for Echo {
                 kill_exe_units();
                 long.await?;
             }
+            if env::var("PROGRAM")? == "raise" {
+                let mut script = Script::new();
+                script.run("/bin/sleep", ["1"]);
+                yield script;
+
+                Err("out of luck")?;
+            }
+        }
+    }
+
+    fn shutdown(&mut self, _: &WorkContext) -> impl Stream<Item = requestor::Result<Script>> {
+        try_stream! {
+            let mut script = Script::new();
+            let said = script.run("/bin/echo", ["bye"]);
+            yield script;
+
+            let said = said.await?;
+            let said = said.text()?;
+            println!("said {said}");
         }
     }
 }
@@ -147,6 +167,15 @@ fn run(what: &'static str) -> Result<(), Failed> {
         );
         check(&output, said.contains(&cause), &cause)?;
     }
+    if what == "raise" {
+        let cause = "Terminated local-1 out of luck";
+        check(&output, said.contains(cause), cause)?;
+    }
+    check(
+        &output,
+        said.contains("said bye") == (what != "kill"),
+        "a goodbye of those who can",
+    )?;
     check(
         &output,
         fs::read_dir(&temporary)?.next().is_none(),
