@@ -20,12 +20,17 @@ where
     attempt(call, ATTEMPTS).await.0
 }
 
-/// Makes a call until it succeeds, or fails for good.
-pub(crate) async fn persisted<T, F>(call: impl FnMut() -> F) -> Result<T, YagnaError>
+/// As [`retried`], but as long as yagna cannot even be reached.
+pub(crate) async fn persisted<T, F>(mut call: impl FnMut() -> F) -> Result<T, YagnaError>
 where
     F: Future<Output = Result<T, YagnaError>>,
 {
-    attempt(call, usize::MAX).await.0
+    loop {
+        match retried(&mut call).await {
+            Err(error) if is_outage(&error) => sleep(PAUSE).await,
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Makes a call that can be done but once, as one that gives something back. If yagna refuses to do it again, it was
@@ -61,6 +66,11 @@ where
     }
 }
 
+/// Whether yagna cannot be reached: that is nobody's fault, and passes.
+pub(crate) fn is_outage(error: &YagnaError) -> bool {
+    matches!(error.problem, Problem::Unreachable(_))
+}
+
 fn is_refusal(error: &YagnaError) -> bool {
     matches!(
         error.problem,
@@ -94,6 +104,8 @@ mod tests {
         }
         bed.next("publish_demand", vec![unreachable(); 100]);
         persisted(publish).await.unwrap();
+        bed.next("publish_demand", vec![refused(500, "out of order"); 5]);
+        persisted(publish).await.unwrap_err();
     }
 
     #[tokio::test(start_paused = true)]

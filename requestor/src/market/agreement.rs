@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     id::AgreementId,
-    retry::{once, retried},
+    retry::{is_outage, once, retried},
     yagna::{Agreement, Approval, Proposal, Reason, Yagna, YagnaError},
 };
 
@@ -32,6 +32,11 @@ pub(crate) enum NotSigned {
 }
 
 impl NotSigned {
+    /// Whether the same proposal can be tried again: yagna could not be reached for it.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::NotMade(error) if is_outage(error))
+    }
+
     /// Whether it is yagna that fails for the moment, and not the provider.
     pub(crate) fn is_transient(&self) -> bool {
         match self {

@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use futures::future;
-use tokio::{sync::watch, task::JoinSet, time::Instant};
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -216,16 +216,14 @@ impl Cluster {
     /// # Errors
     /// As soon as one of them has ended, or when `timeout` has passed; with what is known of the cause.
     pub async fn all_running(&self, timeout: Duration) -> Result<(), NotRunning> {
-        let begin = Instant::now();
         let up = self.statuses.iter().cloned().map(runs);
-        let (why, after) = match tokio::time::timeout(timeout, future::try_join_all(up)).await {
+        let why = match tokio::time::timeout(timeout, future::try_join_all(up)).await {
             Ok(Ok(_)) => return Ok(()),
-            Ok(Err(ended)) => (Why::Ended(ended.0), begin.elapsed()),
-            Err(_) => (Why::Late, timeout),
+            Ok(Err(ended)) => ended,
+            Err(_) => Why::Late(timeout),
         };
         Err(NotRunning {
             why,
-            after,
             instances: self.instances(),
             outlook: self.market.outlook(),
         })
@@ -243,11 +241,8 @@ impl Cluster {
     }
 }
 
-/// The instance of that name has ended.
-struct Ended(String);
-
 /// Waits until an instance runs.
-async fn runs(mut status: watch::Receiver<InstanceStatus>) -> Result<(), Ended> {
+async fn runs(mut status: watch::Receiver<InstanceStatus>) -> Result<(), Why> {
     let settled = status.wait_for(|status| {
         matches!(
             status.state,
@@ -257,7 +252,7 @@ async fn runs(mut status: watch::Receiver<InstanceStatus>) -> Result<(), Ended> 
     let state = settled.await.map(|status| status.state);
     match state {
         Ok(InstanceState::Running) => Ok(()),
-        _ => Err(Ended(status.borrow().name.clone())),
+        _ => Err(Why::Ended(status.borrow().name.clone())),
     }
 }
 
@@ -265,30 +260,24 @@ async fn runs(mut status: watch::Receiver<InstanceStatus>) -> Result<(), Ended> 
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct NotRunning {
     why: Why,
-    after: Duration,
     instances: Vec<InstanceStatus>,
     outlook: Outlook,
 }
 
 #[derive(Clone, Debug)]
 enum Why {
-    /// It took too long.
-    Late,
+    /// It took longer than this.
+    Late(Duration),
     /// The instance of that name has ended.
     Ended(String),
 }
 
 impl fmt::Display for NotRunning {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("not all instances run")?;
         match &self.why {
-            Why::Late => {
-                let seconds = self.after.as_secs();
-                write!(formatter, "not all instances run after {seconds} s")?;
-            }
-            Why::Ended(name) => {
-                let seconds = self.after.as_secs_f64();
-                write!(formatter, "{name} has ended after {seconds:.1} s")?;
-            }
+            Why::Late(timeout) => write!(formatter, " after {} s", timeout.as_secs())?,
+            Why::Ended(name) => write!(formatter, ": {name} has ended")?,
         }
         let missing = self
             .instances

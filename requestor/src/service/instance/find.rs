@@ -1,6 +1,6 @@
 //! How an instance comes to an activity.
 
-use std::sync::Arc;
+use std::{future, sync::Arc};
 
 use tokio::time::{Instant, sleep};
 
@@ -20,6 +20,8 @@ impl Instance {
         let world = self.world.clone();
         world.unless_stopped(sleep(pause(self.restarts))).await?;
         let agreement = self.agree(&world).await?;
+        // It may have been stopped while it signed.
+        world.unless_stopped(future::ready(())).await?;
         world.accountant.asked(agreement.id.clone());
         // Not to be dropped on its way: an activity whose id is not known cannot be ended.
         let activity = Activity::create(world.yagna, agreement).await;
@@ -44,7 +46,7 @@ impl Instance {
                 Err(error) if error.is_transient() => {
                     tracing::warn!(%error, "yagna is left alone for a while");
                     world.unless_stopped(sleep(PAUSE)).await?;
-                    again = matches!(error, NotSigned::NotMade(_)).then_some(proposal);
+                    again = error.is_outage().then_some(proposal);
                 }
                 Err(error) => self.on_not_signed(proposal, error),
             }
