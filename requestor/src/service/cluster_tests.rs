@@ -5,6 +5,7 @@ use std::time::Duration;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{StreamExt, stream};
+use tokio::time::timeout;
 
 use super::*;
 use crate::{
@@ -98,7 +99,7 @@ async fn the_first_cause_stays_whatever_shutdown_says() {
         ..Acts::default()
     });
     let cluster = cluster.start().await.unwrap();
-    cluster.ended().await;
+    timeout(PATIENCE, cluster.ended()).await.expect("it ends");
     let cause = cluster.instances()[0].cause.clone();
     assert_eq!(cause.as_deref(), Some("out of luck"));
     assert_eq!(bed.count("exec /fail"), 1);
@@ -167,7 +168,10 @@ async fn an_outage_burns_no_draft_and_blames_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_while_an_activity_is_created_leaves_none_and_pays_for_it() {
-    for fault in [Fault::Late(Duration::from_secs(10)), Fault::AnswerLost] {
+    for (fault, destroyed) in [
+        (Fault::Late(Duration::from_secs(10)), 1),
+        (Fault::AnswerLost, 0),
+    ] {
         let bed = Testbed::new(["ada"]);
         let golem = bed.golem("1").await;
         bed.next("create_activity", [fault.clone()]);
@@ -179,6 +183,7 @@ async fn a_stop_while_an_activity_is_created_leaves_none_and_pays_for_it() {
         let rows = bill.rows.iter().map(|row| row.cost);
         assert_eq!(rows.sum::<Amount>(), "0.1".parse().unwrap(), "{fault:?}");
         assert_eq!(bill.total.to_string(), "0.1", "{fault:?}");
+        assert_eq!(bed.count("destroy_activity"), destroyed, "{fault:?}");
         assert_eq!(bed.held(), [] as [&str; 0], "{fault:?}");
     }
 }
@@ -226,7 +231,7 @@ async fn a_claim_that_the_budget_does_not_pay_ends_the_cluster() {
     bed.claim(&activity, "0.2");
     bed.calls_of("accept_debit_note", 1).await;
     bed.claim(&activity, "0.6");
-    cluster.ended().await;
+    timeout(PATIENCE, cluster.ended()).await.expect("it ends");
     for instance in cluster.instances() {
         let cause = instance.cause.unwrap();
         assert!(cause.starts_with("debit note 1 of agreement "), "{cause}");

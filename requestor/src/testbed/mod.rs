@@ -39,6 +39,9 @@ const LATER: DateTime<Utc> = DateTime::from_timestamp(1 << 40, 0).expect("it is 
 /// How long a call takes.
 const LATENCY: Duration = Duration::from_millis(1);
 
+/// How long after the end of an agreement its invoice comes.
+const INVOICE_DELAY: Duration = Duration::from_secs(3);
+
 /// What a call does instead of what it should.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
@@ -226,6 +229,16 @@ impl Testbed {
         self.0.world.lock().expect("no panic while locked")
     }
 
+    /// Sends an invoice, but not at once.
+    fn invoice_later(&self, invoice: Invoice) {
+        let bed = self.clone();
+        tokio::spawn(async move {
+            sleep(INVOICE_DELAY).await;
+            bed.world().invoices.push(invoice);
+            bed.0.changed.notify_waiters();
+        });
+    }
+
     /// Makes a call: what it does comes first, its answer after a while.
     async fn call<T>(
         &self,
@@ -306,23 +319,21 @@ impl World {
         self.market.push_back(MarketEvent::Proposal(proposal));
     }
 
-    /// An agreement is over, and its activities with it: its provider wants its money, and offers anew.
-    fn end(&mut self, id: &AgreementId) {
+    /// An agreement is over, and its activities with it. Its provider offers anew, and wants its money.
+    fn end(&mut self, id: &AgreementId) -> Option<Invoice> {
         let contract = &self.agreements[id];
-        let provider = contract.provider.clone();
+        let (provider, had_activities) = (contract.provider.clone(), contract.had_activities);
         let activities = self.activities.iter();
         let of_it = activities.filter(|(_, exe_unit)| exe_unit.agreement == *id);
         for (activity, _) in of_it {
             self.held.remove(activity.as_str());
         }
-        if contract.had_activities {
-            self.invoices.push(Invoice {
-                issuer: provider.as_str().into(),
-                agreement: id.clone(),
-                amount: self.providers[&provider].price,
-            });
-        }
         self.propose(&provider, None);
+        had_activities.then(|| Invoice {
+            issuer: provider.as_str().into(),
+            agreement: id.clone(),
+            amount: self.providers[&provider].price,
+        })
     }
 }
 

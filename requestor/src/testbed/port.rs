@@ -203,7 +203,9 @@ impl Yagna for Testbed {
         let effect = |world: &mut World| match world.agreements[id].answer {
             Some(Approval::Approved) => {
                 world.give_back(id)?;
-                world.end(id);
+                if let Some(invoice) = world.end(id) {
+                    self.invoice_later(invoice);
+                }
                 Ok(())
             }
             _ => Err(conflict("it is not approved")),
