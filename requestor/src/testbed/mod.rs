@@ -4,6 +4,7 @@
 //! agreement ends. A test says which calls fail, and looks at which were made and at what is still held. Time is
 //! tokio's, which such a test pauses.
 
+mod exe_unit;
 mod port;
 mod program;
 

@@ -4,14 +4,16 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use tokio::{
     io::DuplexStream,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Contract, ExeUnit, Testbed, World, events};
+use super::{
+    Contract, ExeUnit, Testbed, World, events,
+    exe_unit::{outcomes, programs},
+};
 use crate::{
     id::{
         ActivityId, AgreementId, AllocationId, BatchId, DebitNoteId, DemandId, InvoiceId,
@@ -20,8 +22,8 @@ use crate::{
     transfer::{Incoming, Outgoing},
     yagna::{
         Acceptance, ActivityState, ActivityStatus, Agreement, Allocation, Approval, CommandResult,
-        CommandStatus, DebitNote, Decoration, Demand, FileService, Invoice, MarketEvent,
-        NetworkTerms, NewAllocation, PaymentEvent, Problem, Reason, Result, Yagna,
+        DebitNote, Decoration, Demand, FileService, Invoice, MarketEvent, NetworkTerms,
+        NewAllocation, PaymentEvent, Problem, Reason, Result, Yagna,
     },
 };
 
@@ -364,39 +366,4 @@ fn file_service() -> FileService {
         "gftp://0xme/00".into(),
         CancellationToken::new().drop_guard(),
     )
-}
-
-/// The program and the first argument of each command of a script; others have none.
-fn commands(script: &str) -> Vec<(String, String)> {
-    let script: Vec<Value> = serde_json::from_str(script).expect("a script");
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let command = |command: &Value| {
-        let run = &command["run"];
-        (text(&run["entry_point"]), text(&run["args"][0]))
-    };
-    script.iter().map(command).collect()
-}
-
-fn programs(script: &str) -> String {
-    let programs = commands(script).into_iter();
-    let programs = programs.map(|(program, arg)| format!("{program} {arg}"));
-    programs.collect::<Vec<_>>().join(" ")
-}
-
-/// When each command of a script ends, and how: `/sleep` takes as many seconds as it is told, `/fail` fails, and all
-/// others are done at once.
-fn outcomes(script: &str) -> Vec<(Instant, CommandStatus)> {
-    let mut end = Instant::now();
-    let mut outcomes = Vec::new();
-    for (program, arg) in commands(script) {
-        if program == "/sleep" {
-            end += Duration::from_secs(arg.parse().expect("seconds"));
-        }
-        if program == "/fail" {
-            outcomes.push((end, CommandStatus::Failed("exit code 1".into())));
-            break;
-        }
-        outcomes.push((end, CommandStatus::Ok));
-    }
-    outcomes
 }
