@@ -127,9 +127,11 @@ impl Activity {
             });
             Ok(id)
         });
-        match sent.await.expect("sending does not panic") {
-            Ok(batch) => Ok(batch),
-            Err(error) => Err(self.diagnose(error).await),
+        match sent.await {
+            Ok(Ok(batch)) => Ok(batch),
+            Ok(Err(error)) => Err(self.diagnose(error).await),
+            // The runtime ends.
+            Err(_) => Err(CommandError::Abandoned),
         }
     }
 
