@@ -323,8 +323,8 @@ pub enum StartError {
     #[error("cannot start")]
     Network(#[source] NoAddress),
     /// The service does not say what it runs in.
-    #[error("the service has no payload: {0}")]
-    Payload(HandlerError),
+    #[error("the service has no payload")]
+    Payload(#[source] HandlerError),
     /// The image is not there.
     #[error("cannot read the image {path}")]
     #[expect(missing_docs, reason = "the message says it")]

@@ -143,3 +143,34 @@ fn a_plot_that_cannot_be_written_ends_its_instance() {
         ended.said()
     );
 }
+
+#[test]
+fn what_keeps_an_image_from_being_built_is_told() {
+    for (run, causes) in [
+        (
+            Run::start_without_user_namespaces(),
+            [
+                "error: the service has no payload: ",
+                "/Dockerfile:22: RUN ",
+                ": user.max_user_namespaces is 0; ",
+            ],
+        ),
+        (
+            Run::start_with(&[], |command| {
+                command.env("CARGO", "/nonexistent");
+            }),
+            [
+                "error: the service has no payload: ",
+                "cannot run /nonexistent, ",
+                ": No such file or directory",
+            ],
+        ),
+    ] {
+        let ended = run.end();
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.said());
+        for cause in causes {
+            assert!(ended.stderr.contains(cause), "{cause}: {}", ended.said());
+        }
+        assert_eq!(ended.temporary(), [] as [&Path; 0]);
+    }
+}

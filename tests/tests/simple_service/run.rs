@@ -39,15 +39,44 @@ pub(crate) struct Ended {
 impl Run {
     /// Starts the example with these options.
     pub(crate) fn start(options: &[&str]) -> Self {
-        Self::start_in(tempfile::tempdir().expect("a folder"), options)
+        Self::start_with(options, |_| {})
+    }
+
+    /// Starts the example with these options, in other surroundings than usual.
+    pub(crate) fn start_with(options: &[&str], change: impl FnOnce(&mut Command)) -> Self {
+        let folders = tempfile::tempdir().expect("a folder");
+        Self::start_in(folders, Command::new(&*EXAMPLE), options, change)
     }
 
     /// Starts the example where another run has left its files.
     pub(crate) fn start_after(ended: Ended, options: &[&str]) -> Self {
-        Self::start_in(ended.folders, options)
+        Self::start_in(ended.folders, Command::new(&*EXAMPLE), options, |_| {})
     }
 
-    fn start_in(folders: TempDir, options: &[&str]) -> Self {
+    /// Starts the example where no user namespace can be made, as an administrator may have it. By an ordinary user,
+    /// since root would go about it differently.
+    pub(crate) fn start_without_user_namespaces() -> Self {
+        let mut command = Command::new("unshare");
+        let forbid = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" \"$@\"";
+        command
+            .args([
+                "--user",
+                "--map-user=1000",
+                "--map-group=1000",
+                "--keep-caps",
+            ])
+            .args(["sh", "-c", forbid])
+            .arg(&*EXAMPLE);
+        let folders = tempfile::tempdir().expect("a folder");
+        Self::start_in(folders, command, &[], |_| {})
+    }
+
+    fn start_in(
+        folders: TempDir,
+        mut command: Command,
+        options: &[&str],
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
         let folder = |name| {
             let path = folders.path().join(name);
             fs::create_dir_all(&path).expect("a folder");
@@ -57,7 +86,6 @@ impl Run {
         let of_rust = |name: &str, below: &str| {
             env::var_os(name).unwrap_or_else(|| home.join(below).into_os_string())
         };
-        let mut command = Command::new(&*EXAMPLE);
         // What is set for cargo and rustup must hold for the compilation within the run as well.
         for (name, _) in env::vars_os() {
             if OF_THE_EXAMPLE
@@ -67,7 +95,7 @@ impl Run {
                 command.env_remove(name);
             }
         }
-        let mut child = command
+        command
             .args(options)
             .current_dir(folder("plots"))
             .env("CARGO", env!("CARGO"))
@@ -78,9 +106,9 @@ impl Run {
             .env("RUST_LOG", "requestor::event=info,node=info")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the example starts");
+            .stderr(Stdio::piped());
+        change(&mut command);
+        let mut child = command.spawn().expect("the example starts");
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut errors = child.stderr.take().expect("piped");
         let stderr = thread::spawn(move || {
