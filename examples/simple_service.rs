@@ -4,7 +4,10 @@
 //! `cargo run --release --example simple_service` runs it on a network of its own. With `YAGNA_APPKEY` set it runs on
 //! the network of the yagna daemon at `YAGNA_API_URL`.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+#[path = "simple_service/options.rs"]
+mod options;
+
+use std::{fmt, io, io::Write, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use async_stream::try_stream;
@@ -12,8 +15,12 @@ use builder::{Build, Terminal, static_programs};
 use clap::Parser;
 use console::style;
 use futures::Stream;
-use requestor::{Amount, Golem, LeastExpensive, Payload, Result, Script, Service, WorkContext, vm};
-use tokio::time::{Instant, sleep};
+use options::Options;
+use requestor::{Golem, LeastExpensive, Payload, Result, Script, Service, WorkContext, vm};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
@@ -25,41 +32,11 @@ const SIMULATE_OBSERVATIONS_CTL: &str = "/golem/run/simulate_observations_ctl";
 const SLACK: Duration = Duration::from_secs(3600);
 /// What the shell expects of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
+/// What it expects of one whose output nobody reads any more.
+const UNREAD: u8 = 141;
 
-/// Runs Golem's simple service.
-#[derive(Parser)]
-struct Options {
-    /// How many instances to run.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    instances: usize,
-    /// How long to let them run.
-    #[arg(long, value_name = "SECS", default_value = "120", value_parser = seconds)]
-    running_time: Duration,
-    /// How long to wait between two looks at an instance.
-    #[arg(long, value_name = "SECS", default_value = "10", value_parser = seconds)]
-    interval: Duration,
-    /// How long all instances may take to start.
-    #[arg(long, value_name = "SECS", default_value = "240", value_parser = seconds)]
-    starting_timeout: Duration,
-    /// How much may be spent, in GLM.
-    #[arg(long, value_name = "AMOUNT", default_value = "1.0")]
-    budget: Amount,
-    /// The part of the network to look for providers in.
-    #[arg(long, value_name = "NAME")]
-    subnet_tag: Option<String>,
-    /// The payment driver, such as erc20.
-    #[arg(long, value_name = "NAME")]
-    payment_driver: Option<String>,
-    /// The payment network, such as holesky or polygon.
-    #[arg(long, value_name = "NAME")]
-    payment_network: Option<String>,
-    /// Show what each instance uses, and what that costs.
-    #[arg(long)]
-    show_usage: bool,
-    /// Where plots go.
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    output_dir: PathBuf,
-}
+/// Told when nobody reads on, as `head` does not after some lines.
+static READER_GONE: Notify = Notify::const_new();
 
 struct SimpleService {
     name: String,
@@ -99,19 +76,19 @@ impl Service for SimpleService {
 
                 let stats = stats.await?;
                 let stats = style(stats.text()?).cyan();
-                println!("{}: {stats}", self.name);
+                say(format_args!("{}: {stats}", self.name));
 
                 let plot: String = plot.await?.json()?;
                 let file = self.options.output_dir.join(format!("{}-{}.png", self.name, Uuid::new_v4()));
                 let mut script = Script::new();
                 script.download_file(&plot, &file);
                 yield script;
-                println!("{}: {plot} is now {}", self.name, style(file.display()).cyan());
+                say(format_args!("{}: {plot} is now {}", self.name, style(file.display()).cyan()));
 
                 if self.options.show_usage {
                     let usage = ctx.usage().await?;
                     let cost = ctx.cost(&usage).context("the price is not linear")?;
-                    println!("{}: {usage} used, {cost} GLM", self.name);
+                    say(format_args!("{}: {usage} used, {cost} GLM", self.name));
                 }
             }
         }
@@ -133,7 +110,11 @@ fn main() -> ExitCode {
             .with_ansi(console::colors_enabled_stderr())
             .init();
         run(Options::parse()).await.unwrap_or_else(|error| {
-            eprintln!("{} {error:#}", style("error:").red().for_stderr());
+            let _ = writeln!(
+                io::stderr(),
+                "{} {error:#}",
+                style("error:").red().for_stderr()
+            );
             ExitCode::FAILURE
         })
     })
@@ -152,8 +133,9 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let outcome = tokio::select! {
         served = serve(&golem, options.into()) => served.map(|()| ExitCode::SUCCESS),
         () = interrupted => Ok(ExitCode::from(INTERRUPTED)),
+        () = READER_GONE.notified() => Ok(ExitCode::from(UNREAD)),
     };
-    println!("{}", golem.shutdown().await);
+    say(golem.shutdown().await);
     outcome
 }
 
@@ -168,17 +150,15 @@ async fn serve(golem: &Golem, options: Arc<Options>) -> anyhow::Result<()> {
         .instances(options.instances)
         .expiration(options.starting_timeout + options.running_time + SLACK)
         .strategy(LeastExpensive::new(options.running_time))
-        .on_change(|instance| println!("{}", style(instance).green()))
+        .on_change(|instance| say(style(instance).green()))
         .start()
         .await?;
     cluster.all_running(options.starting_timeout).await?;
-    println!(
-        "all instances run after {:.1} s",
-        begin.elapsed().as_secs_f64()
-    );
+    let time = begin.elapsed().as_secs_f64();
+    say(format_args!("all instances run after {time:.1} s"));
 
     tokio::select! {
-        () = sleep(options.running_time) => println!("{}", style("stopping instances").yellow()),
+        () = sleep(options.running_time) => say(style("stopping instances").yellow()),
         () = cluster.ended() => {}
     }
     cluster.stop().await;
@@ -192,6 +172,12 @@ async fn serve(golem: &Golem, options: Arc<Options>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
-    text.parse().map(Duration::from_secs)
+/// Prints a line. Where that cannot be done, the run is over: `println!` would panic instead.
+fn say(line: impl fmt::Display) {
+    if let Err(error) = writeln!(io::stdout(), "{line}") {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            let _ = writeln!(io::stderr(), "cannot print: {error}");
+        }
+        READER_GONE.notify_one();
+    }
 }

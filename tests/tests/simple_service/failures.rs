@@ -131,6 +131,23 @@ fn what_cannot_be_is_refused_at_once() {
 }
 
 #[test]
+fn when_nobody_reads_on_the_run_ends_in_order() {
+    let mut run = Run::start(&["--running-time", "1000", "--interval", "1"]);
+    run.wait_for("all instances run after");
+    let processes = run.descendants();
+    run.stop_reading();
+    let ended = run.end();
+    assert_eq!(ended.status.code(), Some(141), "{}", ended.said());
+    for (event, count) in [("AgreementTerminated", 1), ("InvoiceAccepted", 1)] {
+        let told = ended.stderr.matches(event).count();
+        assert_eq!(told, count, "{event}: {}", ended.said());
+    }
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.said());
+    assert!(processes.iter().all(|process| process.ends_within(0)));
+    assert_eq!(ended.temporary(), [] as [&Path; 0]);
+}
+
+#[test]
 fn a_plot_that_cannot_be_written_ends_its_instance() {
     let options = ["--output-dir", "/no/such/folder", "--interval", "1"];
     let ended = Run::start(&options).end();

@@ -2,10 +2,10 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::LazyLock,
     thread::{self, JoinHandle},
 };
@@ -22,7 +22,7 @@ const OF_THE_EXAMPLE: [&[u8]; 5] = [b"YAGNA_", b"XDG_", b"NO_COLOR", b"CLICOLOR"
 /// A run of the example that is under way. It is killed when it is dropped.
 pub(crate) struct Run {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    stdout: Box<dyn BufRead + Send>,
     stderr: Option<JoinHandle<String>>,
     seen: String,
     folders: TempDir,
@@ -109,7 +109,7 @@ impl Run {
             .stderr(Stdio::piped());
         change(&mut command);
         let mut child = command.spawn().expect("the example starts");
-        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let stdout = Box::new(BufReader::new(child.stdout.take().expect("piped")));
         let mut errors = child.stderr.take().expect("piped");
         let stderr = thread::spawn(move || {
             let mut text = String::new();
@@ -146,6 +146,11 @@ impl Run {
                 return line;
             }
         }
+    }
+
+    /// Stops reading its standard output, as `head` does.
+    pub(crate) fn stop_reading(&mut self) {
+        self.stdout = Box::new(io::empty());
     }
 
     /// Presses Ctrl-C.
