@@ -1,28 +1,23 @@
 //! Files on the service bus: an address that providers call, and a websocket through which the calls arrive.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use serde::{Deserialize, Serialize};
+use reqwest::Method;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_bytes::ByteBuf;
 use serde_json::json;
-use tokio::{net::TcpStream, time::sleep};
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{self, Message, client::IntoClientRequest, http::header},
-};
+use tokio::time::sleep;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 use uuid::Uuid;
 
-use super::convert::rejection;
+use super::daemon::{Daemon, Socket};
 use crate::{
     id::NodeId,
     transfer::{Incoming, Outgoing, TransferError},
-    yagna::{FileService, Problem, YagnaError},
+    yagna::{FileService, YagnaError},
 };
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How the calls are encoded on the websocket.
 const PROTOCOL: &str = "gsb+flexbuffers";
@@ -30,13 +25,12 @@ const PROTOCOL: &str = "gsb+flexbuffers";
 /// How long to wait before a lost websocket is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Where addresses are bound.
+const SERVICES: &str = "gsb-api/v1/services";
+
 /// The way to the service bus.
-#[derive(Clone)]
-pub(super) struct Bus {
-    url: Url,
-    app_key: String,
-    http: reqwest::Client,
-}
+#[derive(Clone, Debug)]
+pub(super) struct Bus(pub(super) Daemon);
 
 /// A file that providers call for.
 enum File {
@@ -98,14 +92,6 @@ enum Failure {
 }
 
 impl Bus {
-    pub(super) fn new(url: Url, app_key: String) -> Self {
-        Self {
-            url,
-            app_key,
-            http: reqwest::Client::new(),
-        }
-    }
-
     /// Lets providers read a file.
     pub(super) async fn publish(
         &self,
@@ -167,42 +153,21 @@ impl Bus {
         address: &str,
         components: &[&str],
     ) -> Result<(String, Socket), YagnaError> {
-        let failed = |problem| YagnaError {
-            call: format!("listen at {address}"),
-            problem,
-        };
-        let unreachable =
-            |error: &dyn fmt::Display| failed(Problem::Unreachable(error.to_string()));
-
-        let services = self.endpoint("gsb-api/v1/services");
-        let request = json!({"listen": {"on": address, "components": components}});
-        let sent = self
-            .http
-            .post(services)
-            .bearer_auth(&self.app_key)
-            .json(&request)
-            .send()
-            .await;
-        let answer = sent.map_err(|error| unreachable(&error))?;
-        let status = answer.status();
-        if !status.is_success() {
-            let message = answer.text().await.unwrap_or_default();
-            return Err(failed(rejection(status.as_u16(), message)));
-        }
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Bound {
             services_id: String,
         }
-        let bound: Bound = answer
-            .json()
-            .await
-            .map_err(|error| failed(Problem::Malformed(error.to_string())))?;
-        match self.open(&bound.services_id).await {
-            Ok(socket) => Ok((bound.services_id, socket)),
+        let call = format!("listen at {address}");
+        let request = json!({"listen": {"on": address, "components": components}});
+        let bound = self.0.ask(&call, Method::POST, SERVICES, Some(request));
+        let Bound { services_id } = bound.await?;
+        let path = format!("{SERVICES}/{services_id}");
+        match self.0.open(&call, &path, Some(PROTOCOL)).await {
+            Ok(socket) => Ok((services_id, socket)),
             Err(error) => {
-                self.unlisten(&bound.services_id).await;
-                Err(unreachable(&error))
+                self.unlisten(&services_id).await;
+                Err(error)
             }
         }
     }
@@ -217,48 +182,14 @@ impl Bus {
         }
     }
 
-    async fn open(&self, service: &str) -> Result<Socket, tungstenite::Error> {
-        let mut url = self.endpoint(&format!("gsb-api/v1/services/{service}"));
-        url.set_scheme("ws").expect("http becomes ws");
-        let mut request = url.as_str().into_client_request()?;
-        let headers = request.headers_mut();
-        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL.parse()?);
-        headers.insert(
-            header::AUTHORIZATION,
-            format!("Bearer {}", self.app_key).parse()?,
-        );
-        let (socket, _) = connect_async(request).await?;
-        Ok(socket)
-    }
-
     /// Frees an address; the daemon closes the websocket.
     async fn unlisten(&self, service: &str) {
-        let url = self.endpoint(&format!("gsb-api/v1/services/{service}"));
-        let deleted = self
-            .http
-            .delete(url)
-            .bearer_auth(&self.app_key)
-            .send()
-            .await;
-        if let Err(error) = deleted {
+        let call = format!("free the address of {service}");
+        let path = format!("{SERVICES}/{service}");
+        let deleted = self.0.ask(&call, Method::DELETE, &path, None).await;
+        if let Err(error) = deleted.map(|_: IgnoredAny| ()) {
             tracing::debug!(service, %error, "the address stays bound until the websocket is closed");
         }
-    }
-
-    fn endpoint(&self, path: &str) -> Url {
-        self.url
-            .join(&format!("/{path}"))
-            .expect("a path makes a URL of a URL")
-    }
-}
-
-impl fmt::Debug for Bus {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        // Without the app key.
-        formatter
-            .debug_struct("Bus")
-            .field("url", &self.url.as_str())
-            .finish_non_exhaustive()
     }
 }
 

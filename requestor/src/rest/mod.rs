@@ -5,6 +5,7 @@
 
 mod bus;
 mod convert;
+mod daemon;
 mod net;
 mod port;
 
@@ -27,7 +28,7 @@ use ya_client::{
     payment::PaymentApi, web::WebClient,
 };
 
-use self::{bus::Bus, convert::failure, net::Net};
+use self::{bus::Bus, convert::failure, daemon::Daemon, net::Net};
 use crate::yagna::{Problem, YagnaError};
 
 /// How long a call may take, waiting included.
@@ -110,15 +111,16 @@ impl Rest {
         }
         let (jobs, queue) = mpsc::unbounded_channel();
         let (started, outcome) = std::sync::mpsc::channel();
-        let (daemon, key) = (url.clone(), app_key.to_owned());
+        let daemon = Daemon::new(url.clone(), app_key.into());
+        let key = app_key.to_owned();
         let thread = std::thread::Builder::new().name("yagna-rest".into());
-        let spawned = thread.spawn(move || work(daemon, &key, queue, &started));
+        let spawned = thread.spawn(move || work(url, &key, queue, &started));
         spawned.map_err(ConnectError::Thread)?;
         outcome.recv().unwrap_or_else(|_| Err(thread_is_gone()))?;
         Ok(Self {
             jobs,
-            net: Net::new(url.clone(), app_key.into()),
-            bus: Bus::new(url, app_key.into()),
+            net: Net(daemon.clone()),
+            bus: Bus(daemon),
             closing: Arc::default(),
         })
     }
