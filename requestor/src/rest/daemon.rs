@@ -1,11 +1,11 @@
 //! The calls that ya-client lacks, or gets wrong: plain HTTP, and websockets.
 
-use std::{error::Error, fmt, iter};
+use std::{error::Error, fmt, iter, time::Duration};
 
 use reqwest::Method;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{self, client::IntoClientRequest, http::header},
@@ -14,6 +14,9 @@ use url::Url;
 
 use super::convert::rejection;
 use crate::yagna::{Problem, YagnaError};
+
+/// How long the daemon may take to answer, or to open a websocket. None of these calls waits for something to happen.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A websocket of the daemon's.
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -51,6 +54,7 @@ impl Daemon {
         let mut request = self
             .http
             .request(method, self.endpoint(path))
+            .timeout(ANSWER_TIMEOUT)
             .bearer_auth(&self.app_key);
         if let Some(body) = &body {
             request = request.json(body);
@@ -72,16 +76,19 @@ impl Daemon {
         path: &str,
         protocol: Option<&str>,
     ) -> Result<Socket, YagnaError> {
-        let opened = self.try_open(path, protocol).await;
-        opened.map_err(|error| YagnaError {
+        let opened = timeout(ANSWER_TIMEOUT, self.try_open(path, protocol)).await;
+        let problem = match opened {
+            Ok(Ok(socket)) => return Ok(socket),
+            Ok(Err(tungstenite::Error::Http(answer))) => {
+                let body = answer.body().as_deref().unwrap_or_default();
+                rejection(answer.status().as_u16(), message(body))
+            }
+            Ok(Err(error)) => Problem::Unreachable(chain(&error)),
+            Err(elapsed) => Problem::Unreachable(elapsed.to_string()),
+        };
+        Err(YagnaError {
             call: name.to_owned(),
-            problem: match error {
-                tungstenite::Error::Http(answer) => {
-                    let body = answer.body().as_deref().unwrap_or_default();
-                    rejection(answer.status().as_u16(), message(body))
-                }
-                error => Problem::Unreachable(chain(&error)),
-            },
+            problem,
         })
     }
 
@@ -150,12 +157,32 @@ mod tests {
         assert_eq!(message(br#"{"error": 1}"#), r#"{"error": 1}"#);
     }
 
+    /// What becomes of a call and of a websocket.
+    async fn attempts(url: &str) -> [YagnaError; 2] {
+        let daemon = Daemon::new(url.parse().unwrap(), "key".into());
+        let asked = daemon.ask::<Value>("ask", Method::GET, "x", None).await;
+        let opened = daemon.open("open", "x", None).await.map(|_| ());
+        [asked.unwrap_err(), opened.unwrap_err()]
+    }
+
+    // Where nothing happens, a clock that stands still goes on to when something will.
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_is_silent_is_waited_for_in_vain_but_not_forever() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let begin = tokio::time::Instant::now();
+        for error in attempts(&url).await {
+            assert!(
+                matches!(error.problem, Problem::Unreachable(_)),
+                "{error:?}"
+            );
+        }
+        assert!(begin.elapsed() < 3 * ANSWER_TIMEOUT);
+    }
+
     #[tokio::test]
     async fn a_daemon_that_is_not_there_is_told_with_the_cause() {
-        let daemon = Daemon::new("http://127.0.0.1:1".parse().unwrap(), "key".into());
-        let asked = daemon.ask::<Value>("ask", Method::GET, "x", None).await;
-        let opened = daemon.open("open", "x", None).await.map(|_| Value::Null);
-        for error in [asked.unwrap_err(), opened.unwrap_err()] {
+        for error in attempts("http://127.0.0.1:1").await {
             let Problem::Unreachable(cause) = error.problem else {
                 panic!("{error:?}")
             };
