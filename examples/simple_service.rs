@@ -6,8 +6,10 @@
 
 #[path = "simple_service/options.rs"]
 mod options;
+#[path = "simple_service/print.rs"]
+mod print;
 
-use std::{fmt, io, io::Write, process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use async_stream::try_stream;
@@ -16,11 +18,9 @@ use clap::Parser;
 use console::style;
 use futures::Stream;
 use options::Options;
+use print::{complain, reader_gone, say};
 use requestor::{Golem, LeastExpensive, Payload, Result, Script, Service, WorkContext, vm};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
@@ -34,9 +34,6 @@ const SLACK: Duration = Duration::from_secs(3600);
 const INTERRUPTED: u8 = 130;
 /// What it expects of one whose output nobody reads any more.
 const UNREAD: u8 = 141;
-
-/// Told when nobody reads on, as `head` does not after some lines.
-static READER_GONE: Notify = Notify::const_new();
 
 struct SimpleService {
     name: String,
@@ -110,33 +107,43 @@ fn main() -> ExitCode {
             .with_ansi(console::colors_enabled_stderr())
             .init();
         run(Options::parse()).await.unwrap_or_else(|error| {
-            let _ = writeln!(
-                io::stderr(),
-                "{} {error:#}",
-                style("error:").red().for_stderr()
-            );
+            let heading = style("error:").red().for_stderr();
+            complain(format_args!("{heading} {error:#}"));
             ExitCode::FAILURE
         })
     })
 }
 
 async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let interrupted = requestor::interrupted();
+    let pressed = requestor::interrupted();
+    let mut interrupted = tokio::spawn(async {
+        pressed.await;
+        complain("stopping in order; Ctrl-C once more stops at once");
+    });
+    let golem = tokio::select! {
+        golem = start(&options) => golem?,
+        _ = &mut interrupted => return Ok(ExitCode::from(INTERRUPTED)),
+    };
+    let outcome = tokio::select! {
+        served = serve(&golem, options.into()) => served.map(|()| ExitCode::SUCCESS),
+        _ = &mut interrupted => Ok(ExitCode::SUCCESS),
+        () = reader_gone() => Ok(ExitCode::from(UNREAD)),
+    };
+    say(golem.shutdown().await);
+    outcome.map(|code| match interrupted.is_finished() {
+        true => ExitCode::from(INTERRUPTED),
+        false => code,
+    })
+}
+
+async fn start(options: &Options) -> anyhow::Result<Golem> {
     let yagna = node::yagna_or_local().subnet_tag(options.subnet_tag.clone());
     let golem = Golem::builder()
         .budget(options.budget)
         .subnet_tag(options.subnet_tag.clone())
         .payment_driver(options.payment_driver.clone())
-        .payment_network(options.payment_network.clone())
-        .start_on(yagna.await?)
-        .await?;
-    let outcome = tokio::select! {
-        served = serve(&golem, options.into()) => served.map(|()| ExitCode::SUCCESS),
-        () = interrupted => Ok(ExitCode::from(INTERRUPTED)),
-        () = READER_GONE.notified() => Ok(ExitCode::from(UNREAD)),
-    };
-    say(golem.shutdown().await);
-    outcome
+        .payment_network(options.payment_network.clone());
+    Ok(golem.start_on(yagna.await?).await?)
 }
 
 async fn serve(golem: &Golem, options: Arc<Options>) -> anyhow::Result<()> {
@@ -170,14 +177,4 @@ async fn serve(golem: &Golem, options: Arc<Options>) -> anyhow::Result<()> {
         instances.len()
     );
     Ok(())
-}
-
-/// Prints a line. Where that cannot be done, the run is over: `println!` would panic instead.
-fn say(line: impl fmt::Display) {
-    if let Err(error) = writeln!(io::stdout(), "{line}") {
-        if error.kind() != io::ErrorKind::BrokenPipe {
-            let _ = writeln!(io::stderr(), "cannot print: {error}");
-        }
-        READER_GONE.notify_one();
-    }
 }

@@ -1,5 +1,6 @@
 //! The example `simple_service`, run as its user runs it.
 
 mod failures;
+mod interrupts;
 mod main_job;
 mod run;

@@ -233,6 +233,11 @@ impl Process {
         pidfd_send_signal(&self.handle, Signal::KILL).expect("it lives");
     }
 
+    /// Has it do nothing more.
+    pub(crate) fn freeze(&self) {
+        pidfd_send_signal(&self.handle, Signal::STOP).expect("it lives");
+    }
+
     /// Whether it ends, or has ended, within some seconds.
     pub(crate) fn ends_within(&self, seconds: i64) -> bool {
         let limit = Timespec {
