@@ -129,11 +129,19 @@ async fn run(options: Options) -> anyhow::Result<ExitCode> {
         _ = &mut interrupted => Ok(ExitCode::SUCCESS),
         () = reader_gone() => Ok(ExitCode::from(UNREAD)),
     };
-    say(golem.shutdown().await);
-    outcome.map(|code| match interrupted.is_finished() {
-        true => ExitCode::from(INTERRUPTED),
-        false => code,
-    })
+    let bill = golem.shutdown().await;
+    say(&bill);
+    if interrupted.is_finished() {
+        return outcome.map(|_| ExitCode::from(INTERRUPTED));
+    }
+    let unpaid = bill.rows.iter().filter(|row| row.unpaid.is_some()).count();
+    let code = outcome?;
+    ensure!(
+        unpaid == 0,
+        "{unpaid} of {} agreements are not paid in full",
+        bill.rows.len()
+    );
+    Ok(code)
 }
 
 async fn start(options: &Options) -> anyhow::Result<Golem> {
@@ -154,7 +162,7 @@ async fn serve(golem: &Golem, options: Arc<Options>) -> anyhow::Result<()> {
             name: format!("simple-service-{}", index + 1),
             options: service.clone(),
         })
-        .instances(options.instances)
+        .instances(options.instances as usize)
         .expiration(options.starting_timeout + options.running_time + SLACK)
         .strategy(LeastExpensive::new(options.running_time))
         .on_change(|instance| say(style(instance).green()))

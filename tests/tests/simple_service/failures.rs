@@ -115,6 +115,18 @@ fn what_cannot_be_is_refused_at_once() {
             "invalid value 'soon' for '--running-time <SECS>'",
         ),
         (
+            ["--running-time", "18446744073709551615"],
+            "for '--running-time <SECS>': at most 1209600 s, two weeks, are possible",
+        ),
+        (
+            ["--instances", "0"],
+            "invalid value '0' for '--instances <N>': 0 is not in 1..=1000",
+        ),
+        (
+            ["--output-dir", "/no/such/folder"],
+            "invalid value '/no/such/folder' for '--output-dir <DIR>': No such file or directory",
+        ),
+        (
             ["--payment-network", "moon"],
             "error: cannot start: cannot set 1.0 GLM aside",
         ),
@@ -126,8 +138,24 @@ fn what_cannot_be_is_refused_at_once() {
             "{options:?}: {}",
             ended.said()
         );
+        assert!(!ended.stdout.contains("starting"), "{}", ended.said());
         assert_eq!(ended.temporary(), [] as [&Path; 0], "{options:?}");
     }
+}
+
+#[test]
+fn a_run_whose_providers_are_not_paid_has_failed() {
+    let options = ["--budget", "0.000000001", "--running-time", "2"];
+    let ended = Run::start(&options).end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.said());
+    assert!(
+        ended
+            .stderr
+            .contains("error: 1 of 1 agreements are not paid in full\n"),
+        "{}",
+        ended.said()
+    );
+    assert!(ended.stdout.contains(" wants 0.0"), "{}", ended.said());
 }
 
 #[test]
@@ -149,16 +177,15 @@ fn when_nobody_reads_on_the_run_ends_in_order() {
 
 #[test]
 fn a_plot_that_cannot_be_written_ends_its_instance() {
-    let options = ["--output-dir", "/no/such/folder", "--interval", "1"];
-    let ended = Run::start(&options).end();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("text").to_owned();
+    let mut run = Run::start(&["--output-dir", &path, "--interval", "1"]);
+    run.wait_for("simple-service-1 starting on local-");
+    folder.close().expect("it can be removed");
+    let ended = run.end();
     assert_eq!(ended.status.code(), Some(1), "{}", ended.said());
-    assert!(
-        ended
-            .stdout
-            .contains("cannot create /no/such/folder/simple-service-1-"),
-        "{}",
-        ended.said()
-    );
+    let complaint = format!("cannot create {path}/simple-service-1-");
+    assert!(ended.stdout.contains(&complaint), "{}", ended.said());
 }
 
 #[test]
