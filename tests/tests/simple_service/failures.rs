@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::run::Run;
+use crate::run::{Run, is_without_cause};
 
 #[test]
 fn an_exe_unit_that_is_killed_ends_its_instance_alone() {
@@ -12,7 +12,7 @@ fn an_exe_unit_that_is_killed_ends_its_instance_alone() {
         "--running-time",
         "1000",
         "--interval",
-        "1",
+        "3",
     ]);
     run.wait_for("all instances run after");
     run.wait_for("std dev");
@@ -36,8 +36,11 @@ fn an_exe_unit_that_is_killed_ends_its_instance_alone() {
         "simple-service-1"
     };
     run.wait_for(&format!("{survivor}: {{"));
+    run.wait_for(&format!("{survivor}: /golem/out/"));
     run.interrupt();
-    run.wait_for(&format!("{survivor} terminated on local-"));
+    let terminated = format!("{survivor} terminated on local-");
+    let line = run.wait_for(&terminated);
+    assert!(is_without_cause(&line, &terminated), "{line}");
     let ended = run.end();
     assert_eq!(ended.status.code(), Some(130), "{}", ended.said());
     assert!(ended.stdout.contains("\ntotal: 0.0"), "{}", ended.said());
@@ -84,17 +87,11 @@ fn where_providers_are_too_few_the_cause_is_told() {
     assert_eq!(ended.status.code(), Some(1), "{}", ended.said());
     let error = "error: not all instances run after 3 s\n  simple-service-";
     assert!(ended.stderr.contains(error), "{}", ended.said());
-    assert!(
-        ended.stderr.contains(" pending\n  market: "),
-        "{}",
-        ended.said()
-    );
-    assert!(
-        ended.stderr.contains(" offers matched the demand"),
-        "{}",
-        ended.said()
-    );
-    assert!(ended.stdout.contains("\ntotal: 0.0"), "{}", ended.said());
+    // How many of the others are up by then is up to the machine.
+    for part in [" pending\n", "\n  market: ", " matched the demand"] {
+        assert!(ended.stderr.contains(part), "{part:?}: {}", ended.said());
+    }
+    assert!(ended.stdout.contains("\ntotal: 0"), "{}", ended.said());
     assert_eq!(ended.temporary(), [] as [&Path; 0]);
 }
 

@@ -1,11 +1,11 @@
 //! What a newcomer sees.
 
-use std::{fs::File, net::TcpStream, path::Path};
+use std::{fs::File, path::Path};
 
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use crate::run::{Ended, Run};
+use crate::run::{Ended, Run, is_without_cause, listeners};
 
 const KEYS: [&str; 7] = [
     "min", "max", "median", "mean", "variance", "std dev", "size",
@@ -13,18 +13,21 @@ const KEYS: [&str; 7] = [
 
 #[test]
 fn two_instances_work_are_paid_and_leave_nothing() {
-    let mounts = mounts();
     let options = [
         "--instances",
         "2",
         "--running-time",
         "15",
         "--interval",
-        "3",
+        "4",
         "--show-usage",
     ];
     let mut run = Run::start(&options);
-    run.wait_for("all instances run after");
+    let started = run.wait_for("all instances run after");
+    let seconds = started.split_whitespace().nth_back(1).expect("a time");
+    seconds.parse::<f64>().expect("seconds");
+    let listening = run.listeners();
+    assert_ne!(listening.len(), 0, "nobody listens");
     let processes = run.descendants();
     let names: Vec<_> = processes
         .iter()
@@ -51,11 +54,18 @@ fn two_instances_work_are_paid_and_leave_nothing() {
     for process in &processes {
         assert!(process.ends_within(0), "{} still runs", process.name);
     }
-    assert_eq!(mounts, self::mounts());
+    assert!(
+        listening.is_disjoint(&listeners()),
+        "the node still listens"
+    );
+    assert_eq!(ended.mounts(), [] as [&str; 0]);
     assert_eq!(ended.temporary(), [] as [&Path; 0]);
     assert!(
-        TcpStream::connect(address(&ended)).is_err(),
-        "the node still listens"
+        ended
+            .stderr
+            .contains("using a local node with 3 providers, http://127.0.0.1:"),
+        "{}",
+        ended.said()
     );
     assert!(
         ended.stderr.contains("/home/.cache/kiln/exe-unit\n"),
@@ -71,11 +81,6 @@ fn two_instances_work_are_paid_and_leave_nothing() {
     check_second_run(ended);
 }
 
-/// What this test sees mounted.
-fn mounts() -> String {
-    std::fs::read_to_string("/proc/self/mountinfo").expect("mounts")
-}
-
 /// The statistics of each instance have all keys, and grow.
 fn check_statistics(ended: &Ended) {
     for instance in ["simple-service-1", "simple-service-2"] {
@@ -87,12 +92,7 @@ fn check_statistics(ended: &Ended) {
         let stats: Vec<Value> = stats
             .map(|line| serde_json::from_str(&line[prefix.len() - 1..]).expect("JSON"))
             .collect();
-        assert!(
-            (3..=5).contains(&stats.len()),
-            "{} times, in\n{}",
-            stats.len(),
-            ended.said()
-        );
+        assert!(stats.len() >= 2, "too few in\n{}", ended.said());
         for stats in &stats {
             let keys = stats.as_object().expect("an object");
             assert_eq!(keys.len(), KEYS.len());
@@ -100,7 +100,7 @@ fn check_statistics(ended: &Ended) {
         }
         let sizes: Vec<_> = stats.iter().map(|stats| stats["size"].as_u64()).collect();
         assert!(sizes.is_sorted_by(|one, next| one < next), "{sizes:?}");
-        assert!(sizes[0] >= Some(2), "{sizes:?}");
+        assert!(sizes[0] >= Some(1), "{sizes:?}");
     }
 }
 
@@ -121,7 +121,7 @@ fn check_states(ended: &Ended) {
         ];
         assert_eq!(told.len(), states.len(), "{told:?}");
         for (told, state) in told.iter().zip(states) {
-            assert!(told.starts_with(state), "{told:?}");
+            assert!(is_without_cause(told, state), "{told:?}");
         }
     }
 }
@@ -129,7 +129,7 @@ fn check_states(ended: &Ended) {
 /// Each plot is a picture: it has more than one colour.
 fn check_plots(ended: &Ended) {
     let plots = ended.plots();
-    assert!((6..=10).contains(&plots.len()), "{plots:?}");
+    assert!(plots.len() >= 2, "{plots:?}");
     for plot in plots {
         assert!(
             ended
@@ -172,7 +172,7 @@ fn check_bill(ended: &Ended) {
         assert_eq!(cells[0], instance);
         assert!(cells[1].starts_with("local-"), "{row}");
         let seconds: f64 = cells[2].parse().expect("seconds");
-        assert!((15.0..25.0).contains(&seconds), "{row}");
+        assert!(seconds >= 15.0, "{row}");
         assert!(row.contains("s CPU"), "{row}");
         sum += cells
             .last()
@@ -204,21 +204,6 @@ fn check_bill(ended: &Ended) {
     assert!(total > Decimal::ZERO);
 }
 
-/// Where the node listened.
-fn address(ended: &Ended) -> &str {
-    let line = ended
-        .stderr
-        .lines()
-        .find(|line| line.contains("using a local node"));
-    let line = line.expect("the node is mentioned");
-    line.split("http://")
-        .nth(1)
-        .expect("a URL")
-        .split(';')
-        .next()
-        .expect("a word")
-}
-
 /// The second run finds the image, and gives up in order at Ctrl-C.
 fn check_second_run(ended: Ended) {
     assert!(
@@ -226,9 +211,9 @@ fn check_second_run(ended: Ended) {
         "{}",
         ended.stderr
     );
-    let mut run = Run::start_after(ended, &["--running-time", "1000", "--interval", "1"]);
+    let mut run = Run::start_after(ended, &["--running-time", "1000", "--interval", "3"]);
     run.wait_for("all instances run after");
-    run.wait_for("std dev");
+    run.wait_for(" is now ");
     let processes = run.descendants();
     run.interrupt();
     let ended = run.end();
@@ -239,19 +224,17 @@ fn check_second_run(ended: Ended) {
         ended.stderr
     );
     assert!(!ended.stderr.contains("step 1"), "{}", ended.stderr);
-    assert!(
-        ended.stdout.contains("simple-service-1 stopping on local-"),
-        "{}",
-        ended.said()
-    );
-    assert!(
-        ended
-            .stdout
-            .contains("simple-service-1 terminated on local-"),
-        "{}",
-        ended.said()
-    );
+    for state in ["stopping", "terminated"] {
+        let told = format!("simple-service-1 {state} on local-");
+        let mut lines = ended.stdout.lines();
+        assert!(
+            lines.any(|line| is_without_cause(line, &told)),
+            "{}",
+            ended.said()
+        );
+    }
     assert!(ended.stdout.contains("\ntotal: 0.0"), "{}", ended.said());
     assert!(processes.iter().all(|process| process.ends_within(0)));
+    assert_eq!(ended.mounts(), [] as [&str; 0]);
     assert_eq!(ended.temporary(), [] as [&Path; 0]);
 }

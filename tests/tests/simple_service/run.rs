@@ -1,6 +1,7 @@
 //! One run of the example, in folders of its own.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     io::{self, BufRead, BufReader, Read},
     os::fd::OwnedFd,
@@ -110,10 +111,13 @@ impl Run {
         change(&mut command);
         let mut child = command.spawn().expect("the example starts");
         let stdout = Box::new(BufReader::new(child.stdout.take().expect("piped")));
-        let mut errors = child.stderr.take().expect("piped");
+        // Unless the test reads it itself.
+        let errors = child.stderr.take();
         let stderr = thread::spawn(move || {
             let mut text = String::new();
-            errors.read_to_string(&mut text).expect("text");
+            if let Some(mut errors) = errors {
+                errors.read_to_string(&mut text).expect("text");
+            }
             text
         });
         Self {
@@ -123,6 +127,20 @@ impl Run {
             seen: String::new(),
             folders,
         }
+    }
+
+    /// The sockets that it listens on, as the kernel numbers them.
+    pub(crate) fn listeners(&self) -> BTreeSet<u64> {
+        let own = format!("/proc/{}/fd", self.pid().as_raw_nonzero());
+        let own: BTreeSet<_> = fs::read_dir(own)
+            .expect("it lives")
+            .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+            .filter_map(|file| {
+                let file = file.to_str()?.strip_prefix("socket:[")?;
+                file.strip_suffix(']')?.parse().ok()
+            })
+            .collect();
+        own.intersection(&listeners()).copied().collect()
     }
 
     /// Waits for a line of its standard output with this in it.
@@ -202,6 +220,17 @@ impl Ended {
         files(&self.folders.path().join("temporary"))
     }
 
+    /// What it has left mounted.
+    pub(crate) fn mounts(&self) -> Vec<String> {
+        let own = self.folders.path().to_str().expect("text");
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
+        mounts
+            .lines()
+            .filter(|mount| mount.contains(own))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// What it has left in its user's cache.
     pub(crate) fn cache(&self) -> Vec<PathBuf> {
         files(&self.folders.path().join("home/.cache/kiln"))
@@ -213,6 +242,12 @@ impl Ended {
     }
 }
 
+/// Whether a line tells a state with its provider, `told` up to the provider's number, and nothing that went wrong.
+pub(crate) fn is_without_cause(line: &str, told: &str) -> bool {
+    let number = line.trim_end().strip_prefix(told);
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a folder");
     let mut files: Vec<_> = entries
@@ -220,6 +255,20 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
+}
+
+/// All sockets of this machine on which TCP is listened for, as the kernel numbers them. Ports are no use here: one that
+/// is given back can be another test's at once.
+pub(crate) fn listeners() -> BTreeSet<u64> {
+    const LISTEN: &str = "0A";
+    let table = fs::read_to_string("/proc/net/tcp").expect("sockets");
+    let rows = table.lines().skip(1);
+    rows.filter_map(|row| {
+        let cells: Vec<_> = row.split_whitespace().collect();
+        let socket = cells.get(9)?.parse().ok()?;
+        (cells[3] == LISTEN).then_some(socket)
+    })
+    .collect()
 }
 
 /// A process, and no other that may get its id after it.
