@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! simulate_observations_ctl --start            simulate_observations --detached
-//!     spawn ──────────────────────────────────▶ locks the pid file, opens the database
+//!     spawn ──────────────────────────────────▶ locks the pid file, adds a first observation to the database
 //!     reads its output until that ends ◀─────── "ready", then leaves session and stdio
 //!     ends                                      adds an observation each second
 //! ```
@@ -145,15 +145,23 @@ pub fn stop(database: &Path) -> Result<Option<u32>, DaemonError> {
 /// If there is a daemon of this database already, or if it cannot begin.
 pub fn run(path: &Path, detached: bool, rng: impl RngExt) -> Result<(), DaemonError> {
     let _held = PidFile::take(&place::pid_file(path))?;
+    // It adds to the database itself and runs no `simple_service --add`, as a shell would: a process for each
+    // observation costs more than the observation, and its failure would be an exit code without a reason.
     let database = Database::open(path)?;
+    let mut values = simulated_values(rng);
+    let mut next = Instant::now();
+    // Before anybody hears that it is ready: statistics of no observations are an error.
+    if let Some(first) = values.next() {
+        database.add(first, Utc::now())?;
+    }
     if detached {
         let log = place::log_file(path);
         detach(&log).map_err(|source| DaemonError::Detach { log, source })?;
     }
-    // It adds to the database itself and runs no `simple_service --add`, as a shell would: a process for each
-    // observation costs more than the observation, and its failure would be an exit code without a reason.
-    let mut next = Instant::now();
-    for value in simulated_values(rng) {
+    for value in values {
+        // After a pause of the whole machine, what was missed is not made up for.
+        next = Instant::now().max(next + INTERVAL);
+        thread::sleep(next.saturating_duration_since(Instant::now()));
         // Whatever is wrong with the database may pass; an observation is lost, the service is not.
         if let Err(error) = database.add(value, Utc::now()) {
             let _ = writeln!(
@@ -163,9 +171,6 @@ pub fn run(path: &Path, detached: bool, rng: impl RngExt) -> Result<(), DaemonEr
                 anyhow::Error::from(error)
             );
         }
-        // After a pause of the whole machine, what was missed is not made up for.
-        next = Instant::now().max(next + INTERVAL);
-        thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     Ok(())
 }
@@ -189,8 +194,9 @@ fn detach(log: &Path) -> io::Result<()> {
     io::stdout().write_all(READY)?;
     io::stdout().flush()?;
     rustix::stdio::dup2_stdin(&nothing)?;
-    rustix::stdio::dup2_stdout(&nothing)?;
     rustix::stdio::dup2_stderr(&log)?;
+    // The last: whoever starts it reads up to the end of this.
+    rustix::stdio::dup2_stdout(&nothing)?;
     Ok(())
 }
 

@@ -52,6 +52,7 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 fn it_adds_observations_until_it_is_stopped() {
     let service = Service::new();
     let pid = start(&service);
+    assert!(service.size() >= 1, "it starts with an observation");
     until("a third observation", || service.size() >= 3);
     let stats = service.run(&["--stats"]).json();
     assert!(
