@@ -1,7 +1,8 @@
 //! Programs of yapapi and golem-js, as they come from their registries, on a local node: `kiln node`.
 //!
 //! Each checks what it can, and says what it has seen; here that is compared, and nothing may be left on the node. Where
-//! Python, Node.js or npm are missing, their part is skipped, and says so. What is installed stays in `target`.
+//! Python, Node.js or npm are missing, their part is skipped, and says so; as it is where their registries cannot be
+//! reached, unless `CI` is set. What is installed stays in `target`.
 
 mod client;
 mod local_node;
