@@ -20,6 +20,13 @@ use tokio::{
 /// The most that a provider may send where the bytes are kept in memory.
 const MAX_IN_MEMORY: u64 = 256 << 20;
 
+/// The most that a provider may ask for at once. Exe-units ask for 40 KiB, and may take less than that for a failure.
+const MAX_CHUNK: u64 = 4 << 20;
+
+/// How far behind the end of what has come a part may lie: parts overtake each other. Were there no limit, one small part
+/// would have memory filled with zeros, or leave a file that is too long to ever be read.
+const MAX_GAP: u64 = 16 << 20;
+
 /// Why a file could not be read or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TransferError {
@@ -44,6 +51,14 @@ pub enum TransferError {
     /// More was sent than fits in memory.
     #[error("more than {} MiB were sent into memory: download to a file instead", MAX_IN_MEMORY >> 20)]
     TooLarge,
+    /// More was asked for at once than is read at once.
+    #[error("{size} bytes were asked for at once, which may be {MAX_CHUNK} at the most")]
+    #[expect(missing_docs, reason = "the message says it")]
+    LargeChunk { size: u64 },
+    /// A part was sent that leaves out too much before it.
+    #[error("a part was sent for offset {offset}, far behind the {size} bytes that have come")]
+    #[expect(missing_docs, reason = "the message says it")]
+    FarOffset { offset: u64, size: u64 },
     /// The provider said that it sent the file, but did not.
     #[error("the provider did not send the whole file")]
     Incomplete,
@@ -75,6 +90,9 @@ enum Content {
 
 impl Outgoing {
     /// A file on disk.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
     pub async fn file(path: impl Into<PathBuf>) -> Result<Self, TransferError> {
         let path = path.into();
         let file = File::open(&path)
@@ -102,7 +120,13 @@ impl Outgoing {
     }
 
     /// `size` bytes from `offset` on; fewer at the end of the file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or if more than 4 MiB are wanted at once.
     pub async fn read(&mut self, offset: u64, size: u64) -> Result<Vec<u8>, TransferError> {
+        if size > MAX_CHUNK {
+            return Err(TransferError::LargeChunk { size });
+        }
         match &mut self.0 {
             Content::Bytes(bytes) => {
                 let rest = bytes.get(offset as usize..).unwrap_or_default();
@@ -132,7 +156,11 @@ pub struct Incoming {
 #[derive(Debug)]
 enum Target {
     Memory(Vec<u8>),
-    File { part: NamedTempFile, path: PathBuf },
+    File {
+        part: NamedTempFile,
+        path: PathBuf,
+        size: u64,
+    },
 }
 
 /// Tells when an [`Incoming`] file is whole.
@@ -143,13 +171,20 @@ impl Receipt {
     /// The bytes of a file that is whole; none if they are on disk.
     ///
     /// To be asked after the provider has said that it sent the file: it does not wait for it.
+    ///
+    /// # Errors
+    /// If the file is not whole, or was damaged on its way.
     pub fn take(mut self) -> Result<Vec<u8>, TransferError> {
         self.0.try_recv().unwrap_or(Err(TransferError::Incomplete))
     }
 }
 
 impl Incoming {
-    /// A file to be on disk, in a folder that exists. What has the name before is replaced.
+    /// A file to be on disk, in a folder that exists. What has the name before is replaced. There is no limit to
+    /// its size but the disk's.
+    ///
+    /// # Errors
+    /// If it cannot be created.
     pub fn to_file(path: impl Into<PathBuf>) -> Result<(Self, Receipt), TransferError> {
         let path = path.into();
         let folder = match path.parent() {
@@ -164,10 +199,14 @@ impl Incoming {
         let part = named
             .tempfile_in(folder)
             .map_err(TransferError::io("create", &path))?;
-        Ok(Self::new(Target::File { part, path }))
+        Ok(Self::new(Target::File {
+            part,
+            path,
+            size: 0,
+        }))
     }
 
-    /// Bytes to be in memory.
+    /// Bytes to be in memory, 256 MiB at the most.
     pub fn to_memory() -> (Self, Receipt) {
         Self::new(Target::Memory(Vec::new()))
     }
@@ -183,31 +222,43 @@ impl Incoming {
         )
     }
 
-    /// Takes a part of the file.
+    /// Takes a part of the file. It blocks the thread while that is written.
+    ///
+    /// # Errors
+    /// If it cannot be written, is too much for the memory, or lies more than 16 MiB behind the end of what has come.
     pub fn write(&mut self, offset: u64, part: &[u8]) -> Result<(), TransferError> {
-        match &mut self.target {
-            None => Err(TransferError::Incomplete),
-            Some(Target::Memory(bytes)) => {
-                let end = offset.saturating_add(part.len() as u64);
-                if end > MAX_IN_MEMORY {
-                    return Err(TransferError::TooLarge);
-                }
-                if bytes.len() < end as usize {
-                    bytes.resize(end as usize, 0);
-                }
-                bytes[offset as usize..end as usize].copy_from_slice(part);
-                Ok(())
+        let target = self.target.as_mut().ok_or(TransferError::Incomplete)?;
+        let end = offset.saturating_add(part.len() as u64);
+        let size = target.size();
+        match target {
+            Target::Memory(_) if end > MAX_IN_MEMORY => return Err(TransferError::TooLarge),
+            _ if offset > size.saturating_add(MAX_GAP) => {
+                return Err(TransferError::FarOffset { offset, size });
             }
-            Some(Target::File { part: file, path }) => {
+            Target::Memory(bytes) => {
+                bytes.resize(size.max(end) as usize, 0);
+                bytes[offset as usize..end as usize].copy_from_slice(part);
+            }
+            Target::File {
+                part: file,
+                path,
+                size,
+            } => {
                 let file = file.as_file_mut();
                 file.seek(SeekFrom::Start(offset))
                     .and_then(|_| file.write_all(part))
-                    .map_err(TransferError::io("write", path))
+                    .map_err(TransferError::io("write", path))?;
+                *size = end.max(*size);
             }
         }
+        Ok(())
     }
 
-    /// Checks that the file is what was sent (SHA3-256 in hex), and gives it its name.
+    /// Checks that the file is what was sent (SHA3-256 in hex), and gives it its name. It blocks the thread while the file is
+    /// read.
+    ///
+    /// # Errors
+    /// If it was damaged on its way, or cannot get its name.
     pub fn finish(&mut self, hash: Option<&str>) -> Result<(), TransferError> {
         let target = self.target.take().ok_or(TransferError::Incomplete)?;
         let received = target.complete(hash);
@@ -221,13 +272,21 @@ impl Incoming {
 }
 
 impl Target {
+    /// Up to where parts have come.
+    fn size(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+
     fn complete(self, hash: Option<&str>) -> Result<Vec<u8>, TransferError> {
         match self {
             Self::Memory(bytes) => {
                 check("the file", hash, || Ok(Sha3_256::digest(&bytes).to_vec()))?;
                 Ok(bytes)
             }
-            Self::File { mut part, path } => {
+            Self::File { mut part, path, .. } => {
                 check(&path.display().to_string(), hash, || {
                     digest(part.as_file_mut()).map_err(TransferError::io("read", &path))
                 })?;
@@ -293,6 +352,29 @@ mod tests {
             assert_eq!(file.read(8, 100).await.unwrap(), b"89");
             assert_eq!(file.read(10, 1).await.unwrap(), b"");
             assert_eq!(file.read(1000, 1).await.unwrap(), b"");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_has_a_whole_image_read_at_once() {
+        let mut file = Outgoing::bytes(vec![1; 10]);
+        assert_eq!(file.read(0, MAX_CHUNK).await.unwrap().len(), 10);
+        for size in [MAX_CHUNK + 1, u64::MAX] {
+            let error = file.read(0, size).await.unwrap_err();
+            assert!(matches!(error, TransferError::LargeChunk { size: it } if it == size));
+        }
+    }
+
+    #[test]
+    fn a_part_that_leaves_too_much_out_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (on_disk, _receipt) = Incoming::to_file(folder.path().join("file")).unwrap();
+        let (in_memory, _receipt) = Incoming::to_memory();
+        for mut file in [on_disk, in_memory] {
+            file.write(MAX_GAP, b"overtakes").unwrap();
+            let size = MAX_GAP + 9;
+            let error = file.write(size + MAX_GAP + 1, b"too far").unwrap_err();
+            assert!(matches!(error, TransferError::FarOffset { size: it, .. } if it == size));
         }
     }
 

@@ -1,13 +1,16 @@
 //! Files on the service bus: an address that providers call, and a websocket through which the calls arrive.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_bytes::ByteBuf;
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::{task::spawn_blocking, time::sleep};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -35,7 +38,8 @@ pub(super) struct Bus(pub(super) Daemon);
 /// A file that providers call for.
 enum File {
     Outgoing(Outgoing),
-    Incoming(Incoming),
+    /// Shared with the thread that writes it.
+    Incoming(Arc<Mutex<Incoming>>),
 }
 
 /// A call from a provider.
@@ -108,7 +112,8 @@ impl Bus {
         us: &NodeId,
         file: Incoming,
     ) -> Result<FileService, YagnaError> {
-        self.serve(us, File::Incoming(file), &["UploadChunk", "UploadFinished"])
+        let file = File::Incoming(Arc::new(Mutex::new(file)));
+        self.serve(us, file, &["UploadChunk", "UploadFinished"])
             .await
     }
 
@@ -227,7 +232,6 @@ impl File {
             ..
         } = call;
         let read = |error: TransferError| Failure::Read(error.to_string());
-        let write = |error: TransferError| Failure::Write(error.to_string());
         match (self, component.as_str(), arguments) {
             (Self::Outgoing(file), "GetMetadata", _) => Ok(Some(Reply::Metadata {
                 file_size: file.size(),
@@ -242,17 +246,27 @@ impl File {
                 Arguments {
                     chunk: Some(chunk), ..
                 },
-            ) => {
-                file.write(chunk.offset, &chunk.content).map_err(write)?;
-                Ok(None)
-            }
+            ) => writing(file, move |file| file.write(chunk.offset, &chunk.content)).await,
             (Self::Incoming(file), "UploadFinished", Arguments { hash, .. }) => {
-                file.finish(hash.as_deref()).map_err(write)?;
-                Ok(None)
+                writing(file, move |file| file.finish(hash.as_deref())).await
             }
             (_, component, _) => Err(Failure::Internal(format!(
                 "{component} is not for this file"
             ))),
         }
+    }
+}
+
+/// Lets a thread write, or read what was written, which would hold up all others.
+async fn writing(
+    file: &Arc<Mutex<Incoming>>,
+    work: impl FnOnce(&mut Incoming) -> Result<(), TransferError> + Send + 'static,
+) -> Result<Option<Reply>, Failure> {
+    let file = Arc::clone(file);
+    let work = spawn_blocking(move || work(&mut file.lock().expect("no panic while locked")));
+    match work.await {
+        Ok(Ok(())) => Ok(None),
+        Ok(Err(error)) => Err(Failure::Write(error.to_string())),
+        Err(error) => Err(Failure::Internal(error.to_string())),
     }
 }

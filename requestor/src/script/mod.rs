@@ -85,7 +85,8 @@ impl Script {
     }
 
     /// Copies a file from the provider. `from` is an absolute path in a volume of the image; the folder of
-    /// `file` must exist. The file has its name only once it is whole.
+    /// `file` must exist. The file has its name only once it is whole. There is no limit to its size but
+    /// the disk's.
     pub fn download_file(
         &mut self,
         from: impl Into<String>,
@@ -94,12 +95,12 @@ impl Script {
         self.download(from, Destination::File(file.into()), |_| Ok(()))
     }
 
-    /// Reads a file at the provider into memory.
+    /// Reads a file at the provider into memory, 256 MiB at the most.
     pub fn download_bytes(&mut self, from: impl Into<String>) -> Handle<Vec<u8>> {
         self.download(from, Destination::Memory, |outcome| Ok(outcome.received))
     }
 
-    /// Reads a file at the provider as JSON.
+    /// Reads a file at the provider as JSON, 256 MiB at the most.
     pub fn download_json<T: DeserializeOwned>(&mut self, from: impl Into<String>) -> Handle<T> {
         self.download(from, Destination::Memory, |outcome| {
             serde_json::from_slice(&outcome.received).map_err(CommandError::not_json)
