@@ -2,13 +2,16 @@
 
 use std::{error::Error, fmt, iter, time::Duration};
 
-use reqwest::Method;
+use reqwest::{
+    Method,
+    header::{self, HeaderValue, InvalidHeaderValue},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{self, client::IntoClientRequest, http::header},
+    tungstenite::{self, client::IntoClientRequest},
 };
 use url::Url;
 
@@ -25,17 +28,19 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 #[derive(Clone)]
 pub(super) struct Daemon {
     url: Url,
-    app_key: String,
+    authorization: HeaderValue,
     http: reqwest::Client,
 }
 
 impl Daemon {
-    pub(super) fn new(url: Url, app_key: String) -> Self {
-        Self {
+    pub(super) fn new(url: Url, app_key: &str) -> Result<Self, InvalidHeaderValue> {
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {app_key}"))?;
+        authorization.set_sensitive(true);
+        Ok(Self {
             url,
-            app_key,
+            authorization,
             http: reqwest::Client::new(),
-        }
+        })
     }
 
     /// Makes a call; `name` is what an error calls it. An answer without a body is read as null.
@@ -55,7 +60,7 @@ impl Daemon {
             .http
             .request(method, self.endpoint(path))
             .timeout(ANSWER_TIMEOUT)
-            .bearer_auth(&self.app_key);
+            .header(header::AUTHORIZATION, &self.authorization);
         if let Some(body) = &body {
             request = request.json(body);
         }
@@ -104,8 +109,7 @@ impl Daemon {
         if let Some(protocol) = protocol {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol.parse()?);
         }
-        let key = format!("Bearer {}", self.app_key).parse()?;
-        headers.insert(header::AUTHORIZATION, key);
+        headers.insert(header::AUTHORIZATION, self.authorization.clone());
         let (socket, _) = connect_async(request).await?;
         Ok(socket)
     }
@@ -159,7 +163,7 @@ mod tests {
 
     /// What becomes of a call and of a websocket.
     async fn attempts(url: &str) -> [YagnaError; 2] {
-        let daemon = Daemon::new(url.parse().unwrap(), "key".into());
+        let daemon = Daemon::new(url.parse().unwrap(), "key").unwrap();
         let asked = daemon.ask::<Value>("ask", Method::GET, "x", None).await;
         let opened = daemon.open("open", "x", None).await.map(|_| ());
         [asked.unwrap_err(), opened.unwrap_err()]

@@ -65,16 +65,19 @@ struct Apis {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Its address makes no sense.
-    #[error("YAGNA_API_URL is no URL: {url}")]
+    #[error("{url:?} is no URL of a yagna daemon")]
     #[expect(missing_docs, reason = "the message says it")]
     Url {
         url: String,
         source: url::ParseError,
     },
     /// Its address has a scheme that is not spoken here.
-    #[error("YAGNA_API_URL must begin with http://, not {scheme}://: yagna is to be near")]
+    #[error("a yagna daemon's URL must begin with http://, as it is to be near: {url}")]
     #[expect(missing_docs, reason = "the message says it")]
-    Scheme { scheme: String },
+    Scheme { url: Url },
+    /// No HTTP header can have the app key in it, which is where it is sent.
+    #[error("the app key is none: it has a character that no HTTP header may have")]
+    AppKey,
     /// The requestor is nobody.
     #[error("YAGNA_APPKEY is not set: `yagna app-key list` shows yours")]
     NoAppKey,
@@ -91,13 +94,20 @@ pub enum ConnectError {
 
 impl Rest {
     /// The daemon of `YAGNA_API_URL` (by default `http://127.0.0.1:7465`), with the app key of `YAGNA_APPKEY`.
+    ///
+    /// # Errors
+    /// If `YAGNA_APPKEY` is not set, or as [`connect`](Self::connect) fails.
     pub fn from_env() -> Result<Self, ConnectError> {
         let app_key = env::var("YAGNA_APPKEY").ok().filter(|key| !key.is_empty());
         let url = env::var("YAGNA_API_URL").unwrap_or_else(|_| DEFAULT_API_URL.into());
         Self::connect(&url, &app_key.ok_or(ConnectError::NoAppKey)?)
     }
 
-    /// A daemon at this address. It is not asked for anything yet.
+    /// A daemon at this address, such as `http://127.0.0.1:7465`. It is not asked for anything yet.
+    ///
+    /// # Errors
+    /// If the address is no URL of HTTP, the app key cannot be sent in a header, one of ya-client's own variables for the
+    /// addresses of single services has no URL in it, or there is no thread left.
     pub fn connect(url: &str, app_key: &str) -> Result<Self, ConnectError> {
         let parsed = Url::parse(url);
         let url = parsed.map_err(|source| ConnectError::Url {
@@ -105,13 +115,11 @@ impl Rest {
             source,
         })?;
         if url.scheme() != "http" {
-            return Err(ConnectError::Scheme {
-                scheme: url.scheme().into(),
-            });
+            return Err(ConnectError::Scheme { url });
         }
         let (jobs, queue) = mpsc::unbounded_channel();
         let (started, outcome) = std::sync::mpsc::channel();
-        let daemon = Daemon::new(url.clone(), app_key.into());
+        let daemon = Daemon::new(url.clone(), app_key).map_err(|_| ConnectError::AppKey)?;
         let key = app_key.to_owned();
         let thread = std::thread::Builder::new().name("yagna-rest".into());
         let spawned = thread.spawn(move || work(url, &key, queue, &started));
@@ -238,5 +246,21 @@ impl fmt::Debug for Rest {
             .debug_struct("Rest")
             .field("bus", &self.bus)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_connected_to_is_named() {
+        let refused = |url, key| Rest::connect(url, key).unwrap_err().to_string();
+        assert_eq!(refused("x", "key"), "\"x\" is no URL of a yagna daemon");
+        assert!(refused("https://near.by", "key").ends_with(": https://near.by/"));
+        for key in ["two\nlines", "nul\0"] {
+            let told = refused("http://127.0.0.1:7465", key);
+            assert!(told.starts_with("the app key is none"), "{told}");
+        }
     }
 }

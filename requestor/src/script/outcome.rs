@@ -33,6 +33,9 @@ pub struct Output {
 
 impl Output {
     /// The standard output as a text, without the line break at its end.
+    ///
+    /// # Errors
+    /// [`CommandError::NotText`] if it is no UTF-8.
     pub fn text(&self) -> Result<&str, CommandError> {
         match str::from_utf8(&self.stdout) {
             Ok(text) => Ok(text.strip_suffix('\n').unwrap_or(text)),
@@ -43,6 +46,9 @@ impl Output {
     }
 
     /// The standard output read as JSON.
+    ///
+    /// # Errors
+    /// [`CommandError::NotJson`] if it is none, or not what is wanted.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, CommandError> {
         serde_json::from_slice(&self.stdout).map_err(CommandError::not_json)
     }
