@@ -1,6 +1,9 @@
 //! `kiln image build`: from a Dockerfile to an image.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use builder::{Build, Dockerfile, DockerfileError, Event, Progress, Terminal, Tool, ToolBuild};
 use gvmi::Hash;
@@ -64,38 +67,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .file
         .clone()
         .unwrap_or_else(|| arguments.context.join("Dockerfile"));
+    // Before anything is compiled: what is wrong with the Dockerfile can be known at once.
+    let builder = chosen(arguments.with, &file).await?;
     let mut contexts = arguments.build_context.clone();
     for (name, package) in &arguments.programs {
         let programs = builder::static_programs(package, &progress).await?;
         contexts.push((name.clone(), programs));
     }
-    let tool = match arguments.with {
-        With::Auto | With::Kiln => None,
-        With::Buildah => Some(Tool::Buildah),
-        With::Podman => Some(Tool::Podman),
-        With::Docker => Some(Tool::Docker),
-    };
-    let opened = match tool {
-        Some(_) => None,
-        None => Some(Dockerfile::open(&file)),
-    };
-    let (hash, path) = match opened {
-        Some(Ok(dockerfile)) => built_in(dockerfile, &arguments, contexts, &progress).await?,
-        Some(Err(beyond @ DockerfileError::Beyond { .. })) if arguments.with == With::Auto => {
-            let Some(tool) = Tool::installed().await else {
-                let beyond = anyhow::Error::from(beyond);
-                return Err(
-                    beyond.context("no buildah, podman or docker is at work here to build this")
-                );
-            };
-            errln!("{beyond}: {tool} builds it");
-            with_tool(tool, file, &arguments, contexts, &progress).await?
-        }
-        Some(Err(error)) => return Err(error.into()),
-        None => {
-            let tool = tool.unwrap_or(Tool::Docker);
-            with_tool(tool, file, &arguments, contexts, &progress).await?
-        }
+    let (hash, path) = match builder {
+        Builder::Kiln(dockerfile) => built_in(dockerfile, &arguments, contexts, &progress).await?,
+        Builder::Other(tool) => with_tool(tool, file, &arguments, contexts, &progress).await?,
     };
     let path = match arguments.output {
         Some(output) => super::place::copy(&path, output, arguments.force)?,
@@ -103,6 +84,35 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     outln!("{hash} {}", path.display())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What builds an image after all.
+enum Builder {
+    Kiln(Dockerfile),
+    Other(Tool),
+}
+
+/// What is built in, with the Dockerfile as that understands it, or a tool.
+async fn chosen(with: With, file: &Path) -> anyhow::Result<Builder> {
+    let tool = match with {
+        With::Auto | With::Kiln => match Dockerfile::open(file) {
+            Ok(dockerfile) => return Ok(Builder::Kiln(dockerfile)),
+            Err(beyond @ DockerfileError::Beyond { .. }) if with == With::Auto => {
+                let Some(tool) = Tool::installed().await else {
+                    let beyond = anyhow::Error::from(beyond);
+                    return Err(beyond
+                        .context("no buildah, podman or docker is at work here to build this"));
+                };
+                errln!("{beyond}: {tool} builds it");
+                tool
+            }
+            Err(error) => return Err(error.into()),
+        },
+        With::Buildah => Tool::Buildah,
+        With::Podman => Tool::Podman,
+        With::Docker => Tool::Docker,
+    };
+    Ok(Builder::Other(tool))
 }
 
 async fn built_in(

@@ -11,6 +11,8 @@ mod verify;
 
 use std::process::ExitCode;
 
+use tokio::task::spawn_blocking;
+
 /// Build, pack, look into and try images.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -33,11 +35,11 @@ enum Command {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Build(arguments) => build::run(arguments).await,
-        Command::Pack(arguments) => place::blocking(|| pack::run(arguments)).await,
+        Command::Pack(arguments) => spawn_blocking(|| pack::run(arguments)).await?,
         Command::Push(arguments) => push::run(arguments).await,
-        Command::Inspect(arguments) => place::blocking(|| inspect::run(arguments)).await,
-        Command::Verify(arguments) => place::blocking(|| verify::run(arguments)).await,
-        Command::Unpack(arguments) => place::blocking(|| unpack::run(arguments)).await,
+        Command::Inspect(arguments) => spawn_blocking(|| inspect::run(arguments)).await?,
+        Command::Verify(arguments) => spawn_blocking(|| verify::run(arguments)).await?,
+        Command::Unpack(arguments) => spawn_blocking(|| unpack::run(arguments)).await?,
         Command::Run(arguments) => run::run(arguments).await,
     }
 }

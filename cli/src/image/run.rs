@@ -14,8 +14,7 @@ use exeunit::{
 };
 use futures::StreamExt;
 use gvmi::{Configuration, Image};
-
-use super::place::blocking;
+use tokio::task::spawn_blocking;
 
 /// Where commands are looked for if the image does not say; as Docker has it.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -74,11 +73,11 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         image: tree.clone(),
         scratch_bytes,
     };
-    blocking(move || {
+    let unpacked = spawn_blocking(move || {
         image.tree()?.unpack(&tree)?;
         sandbox::adopt(&tree).context("cannot give the image's files to the sandbox")
-    })
-    .await?;
+    });
+    unpacked.await??;
     let interrupted = requestor::interrupted();
     let sandbox = Sandbox::start(SandboxConfig {
         program: Program::this()?,

@@ -270,6 +270,69 @@ fn an_image_is_built_and_its_commands_run() {
     assert_eq!(beyond, "./Dockerfile:2: HEALTHCHECK is not built in");
 }
 
+#[test]
+fn a_build_prints_the_hash_and_the_path_or_one_error() {
+    let place = Place::new();
+    place.write("context/a.txt", "a");
+    place.write(
+        "context/Dockerfile",
+        "FROM scratch\nCOPY --from=./x a.txt /",
+    );
+    let build = ["build", "context", "--build-context", "./x=context"];
+    let built = place.image(&build);
+    assert_eq!(built.code, Some(0), "{built:?}");
+    let (hash, path) = built.out.trim_end().split_once(' ').unwrap();
+    let images = place.path("cache/kiln/images");
+    assert!(path.starts_with(images.to_str().unwrap()), "{path}");
+    assert_eq!(
+        gvmi::Hash::of_file(path.as_ref()).unwrap().to_string(),
+        hash
+    );
+    let said: Vec<_> = built.err.lines().collect();
+    assert_eq!(
+        said,
+        [
+            "step 1 of 1: COPY --from=./x a.txt /",
+            "packing the image",
+            &format!("built the image {path}")
+        ]
+    );
+    let again = place.image(&build);
+    assert_eq!(again.out, built.out);
+    assert_eq!(again.err, format!("found the image {path}\n"));
+
+    assert_eq!(
+        place.error(&["build", "context"]),
+        "context/Dockerfile:2: COPY --from=./x a.txt /: there is no image context/x"
+    );
+    let wrong = place.image(&["build", "context", "--build-context", "x"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+}
+
+#[test]
+fn a_missing_cargo_is_named() {
+    let place = Place::new();
+    let build = || {
+        let mut kiln = place.kiln();
+        let arguments = ["image", "build", "--programs", "x=package"];
+        let output = kiln.args(arguments).env("CARGO", "/no/cargo").output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    // The Dockerfile is read first: what is wrong there can be known at once.
+    let error = build();
+    assert!(error.contains("cannot read the Dockerfile"), "{error}");
+
+    place.write("Dockerfile", "FROM scratch");
+    let error = build();
+    assert!(
+        error.contains("cannot run /no/cargo, which compiles the programs of images"),
+        "{error}"
+    );
+    assert!(error.contains("No such file"), "{error}");
+}
+
 /// A node, until it is dropped.
 struct Node(Child);
 

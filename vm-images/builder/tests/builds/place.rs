@@ -15,8 +15,8 @@ use gvmi::{Configuration, Image};
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
-/// The program under test, which also becomes the sandboxes of the tests' builds.
-pub(crate) const BUILD_IMAGE: &str = env!("CARGO_BIN_EXE_build-image");
+/// The program that becomes the sandboxes of the tests' builds.
+pub(crate) const SANDBOX: &str = env!("CARGO_BIN_EXE_sandbox-of-tests");
 
 /// A context and a cache.
 pub(crate) struct Place {
@@ -95,7 +95,7 @@ impl Place {
         let dockerfile = Dockerfile::parse(self.context().join("Dockerfile"), text).unwrap();
         Build::new(dockerfile)
             .cache(self.cache())
-            .program(Program::at(BUILD_IMAGE))
+            .program(Program::at(SANDBOX))
     }
 
     /// Builds, and takes the image apart.

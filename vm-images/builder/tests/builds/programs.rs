@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use builder::{CargoError, Event, static_programs};
 
-use crate::place::{BUILD_IMAGE, Place, Recorder, chain, until};
+use crate::place::{Place, Recorder, SANDBOX, chain, until};
 
 /// A package of one program, in a workspace of its own.
 fn package(place: &Place, main: &str) -> PathBuf {
@@ -43,10 +43,7 @@ async fn programs_are_compiled_static_and_once() {
     let output = Command::new(&program).env_clear().output().unwrap();
     assert_eq!(output.stdout, b"hello\n");
     assert!(!needs_loader(&fs::read(&program).unwrap()));
-    assert!(
-        needs_loader(&fs::read(BUILD_IMAGE).unwrap()),
-        "this one does"
-    );
+    assert!(needs_loader(&fs::read(SANDBOX).unwrap()), "this one does");
 
     assert_eq!(static_programs(&package, &second).await.unwrap(), folder);
     let compiled = Event::Compiled {
@@ -113,36 +110,4 @@ async fn cargo_ends_with_whoever_waits_for_it() {
     let process = format!("/proc/{}/stat", pid().unwrap());
     let ended = || fs::read_to_string(&process).map_or(true, |stat| stat.contains(") Z "));
     until("the end of the build script", ended).await;
-}
-
-#[test]
-fn a_missing_cargo_is_named() {
-    let place = Place::new();
-    let package = package(&place, "");
-    let output = Command::new(BUILD_IMAGE)
-        .arg("--programs")
-        .arg(format!("x={}", package.display()))
-        .arg(place.context())
-        .env("CARGO", "/no/cargo")
-        .output()
-        .unwrap();
-    let message = String::from_utf8(output.stderr).unwrap();
-    // The Dockerfile is read first: what is wrong there can be known at once.
-    assert!(message.contains("cannot read the Dockerfile"), "{message}");
-
-    place.write("Dockerfile", "FROM scratch");
-    let output = Command::new(BUILD_IMAGE)
-        .arg("--programs")
-        .arg(format!("x={}", package.display()))
-        .arg(place.context())
-        .env("CARGO", "/no/cargo")
-        .output()
-        .unwrap();
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        message.contains("cannot run /no/cargo, which compiles the programs of images"),
-        "{message}"
-    );
-    assert!(message.contains("No such file"), "{message}");
 }

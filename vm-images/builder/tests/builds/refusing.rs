@@ -1,10 +1,10 @@
 //! Dockerfiles that cannot be built at all.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use builder::Build;
 
-use crate::place::{BUILD_IMAGE, Place, chain};
+use crate::place::{Place, chain};
 
 #[test]
 fn a_dockerfile_is_refused_with_its_line() {
@@ -39,59 +39,4 @@ fn a_dockerfile_is_refused_with_its_line() {
         )),
         "{error}"
     );
-}
-
-#[test]
-fn the_program_prints_hash_and_path_or_one_error() {
-    let place = Place::new();
-    place.write("a.txt", "a");
-    place.write("Dockerfile", "FROM scratch\nCOPY --from=./x a.txt /");
-    let run = |arguments: &[&str]| {
-        let output = Command::new(BUILD_IMAGE)
-            .args(arguments)
-            .current_dir(place.context())
-            .env("XDG_CACHE_HOME", place.folder().join("user"))
-            .output()
-            .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (
-            output.status.code(),
-            text(output.stdout),
-            text(output.stderr),
-        )
-    };
-    let (code, stdout, stderr) = run(&["--build-context", "./x=."]);
-    assert_eq!(code, Some(0), "{stderr}");
-    let (hash, path) = stdout.trim_end().split_once(' ').unwrap();
-    let images = place.folder().join("user/kiln/images");
-    assert!(path.starts_with(images.to_str().unwrap()), "{path}");
-    assert_eq!(
-        gvmi::Hash::of_file(path.as_ref()).unwrap().to_string(),
-        hash
-    );
-    let said: Vec<_> = stderr.lines().collect();
-    let built = format!("built the image {path}");
-    assert_eq!(
-        said,
-        [
-            "step 1 of 1: COPY --from=./x a.txt /",
-            "packing the image",
-            &built
-        ]
-    );
-
-    let again = run(&["-f", "Dockerfile", "--build-context", "./x=."]);
-    assert_eq!(
-        again,
-        (Some(0), stdout.clone(), format!("found the image {path}\n"))
-    );
-
-    let (code, stdout, stderr) = run(&[]);
-    assert_eq!((code, stdout.as_str()), (Some(1), ""));
-    assert_eq!(
-        stderr,
-        "build-image: ./Dockerfile:2: COPY --from=./x a.txt /: there is no image ./x\n"
-    );
-    let (code, _, stderr) = run(&["--build-context", "x"]);
-    assert_eq!(code, Some(2), "{stderr}");
 }
