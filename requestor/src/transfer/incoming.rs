@@ -1,149 +1,22 @@
-//! Files on their way between a requestor and a provider: what is read here, and what is written here.
-//!
-//! A provider asks for parts, or sends them, by offset. A file that comes in is written under a temporary
-//! name beside its own, and gets its own when it is whole.
+//! Files that providers write.
 
 use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use sha3::{Digest, Sha3_256};
 use tempfile::NamedTempFile;
-use tokio::{
-    fs::File,
-    io::{AsyncReadExt, AsyncSeekExt},
-    sync::oneshot,
-};
+use tokio::sync::oneshot;
+
+use super::TransferError;
 
 /// The most that a provider may send where the bytes are kept in memory.
-const MAX_IN_MEMORY: u64 = 256 << 20;
-
-/// The most that a provider may ask for at once. Exe-units ask for 40 KiB, and may take less than that for a failure.
-const MAX_CHUNK: u64 = 4 << 20;
+pub(super) const MAX_IN_MEMORY: u64 = 256 << 20;
 
 /// How far behind the end of what has come a part may lie: parts overtake each other. Were there no limit, one small part
 /// would have memory filled with zeros, or leave a file that is too long to ever be read.
 const MAX_GAP: u64 = 16 << 20;
-
-/// Why a file could not be read or written.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum TransferError {
-    /// The file system says no.
-    #[error("cannot {action} {path}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// With which file.
-        path: PathBuf,
-        /// What the system says.
-        source: Arc<io::Error>,
-    },
-    /// The bytes that came are not those that were sent.
-    #[error("{name} was damaged on its way: its SHA3-256 is {actual}, not {expected}")]
-    #[expect(missing_docs, reason = "the message says it")]
-    Damaged {
-        name: String,
-        expected: String,
-        actual: String,
-    },
-    /// More was sent than fits in memory.
-    #[error("more than {} MiB were sent into memory: download to a file instead", MAX_IN_MEMORY >> 20)]
-    TooLarge,
-    /// More was asked for at once than is read at once.
-    #[error("{size} bytes were asked for at once, which may be {MAX_CHUNK} at the most")]
-    #[expect(missing_docs, reason = "the message says it")]
-    LargeChunk { size: u64 },
-    /// A part was sent that leaves out too much before it.
-    #[error("a part was sent for offset {offset}, far behind the {size} bytes that have come")]
-    #[expect(missing_docs, reason = "the message says it")]
-    FarOffset { offset: u64, size: u64 },
-    /// The provider said that it sent the file, but did not.
-    #[error("the provider did not send the whole file")]
-    Incomplete,
-}
-
-impl TransferError {
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            action,
-            path: path.into(),
-            source: Arc::new(source),
-        }
-    }
-}
-
-/// A file that providers may read.
-#[derive(Debug)]
-pub struct Outgoing(Content);
-
-#[derive(Debug)]
-enum Content {
-    Bytes(Vec<u8>),
-    File {
-        file: File,
-        path: PathBuf,
-        size: u64,
-    },
-}
-
-impl Outgoing {
-    /// A file on disk.
-    ///
-    /// # Errors
-    /// If it cannot be opened.
-    pub async fn file(path: impl Into<PathBuf>) -> Result<Self, TransferError> {
-        let path = path.into();
-        let file = File::open(&path)
-            .await
-            .map_err(TransferError::io("open", &path))?;
-        let size = file
-            .metadata()
-            .await
-            .map_err(TransferError::io("read", &path))?
-            .len();
-        Ok(Self(Content::File { file, path, size }))
-    }
-
-    /// Bytes in memory.
-    pub fn bytes(bytes: Vec<u8>) -> Self {
-        Self(Content::Bytes(bytes))
-    }
-
-    /// The file's size in bytes.
-    pub fn size(&self) -> u64 {
-        match &self.0 {
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::File { size, .. } => *size,
-        }
-    }
-
-    /// `size` bytes from `offset` on; fewer at the end of the file.
-    ///
-    /// # Errors
-    /// If the file cannot be read, or if more than 4 MiB are wanted at once.
-    pub async fn read(&mut self, offset: u64, size: u64) -> Result<Vec<u8>, TransferError> {
-        if size > MAX_CHUNK {
-            return Err(TransferError::LargeChunk { size });
-        }
-        match &mut self.0 {
-            Content::Bytes(bytes) => {
-                let rest = bytes.get(offset as usize..).unwrap_or_default();
-                Ok(rest[..rest.len().min(size as usize)].to_vec())
-            }
-            Content::File { file, path, .. } => {
-                let mut part = Vec::new();
-                file.seek(SeekFrom::Start(offset))
-                    .await
-                    .map_err(TransferError::io("read", path))?;
-                let read = file.take(size).read_to_end(&mut part).await;
-                read.map_err(TransferError::io("read", path))?;
-                Ok(part)
-            }
-        }
-    }
-}
 
 /// A file that a provider may write.
 #[derive(Debug)]
@@ -337,53 +210,6 @@ mod tests {
         hex::encode(Sha3_256::digest(bytes))
     }
 
-    #[tokio::test]
-    async fn a_file_is_read_in_parts() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("numbers");
-        std::fs::write(&path, b"0123456789").unwrap();
-        let outgoing = [
-            Outgoing::file(&path).await.unwrap(),
-            Outgoing::bytes(b"0123456789".into()),
-        ];
-        for mut file in outgoing {
-            assert_eq!(file.size(), 10);
-            assert_eq!(file.read(4, 3).await.unwrap(), b"456");
-            assert_eq!(file.read(8, 100).await.unwrap(), b"89");
-            assert_eq!(file.read(10, 1).await.unwrap(), b"");
-            assert_eq!(file.read(1000, 1).await.unwrap(), b"");
-        }
-    }
-
-    #[tokio::test]
-    async fn nobody_has_a_whole_image_read_at_once() {
-        let mut file = Outgoing::bytes(vec![1; 10]);
-        assert_eq!(file.read(0, MAX_CHUNK).await.unwrap().len(), 10);
-        for size in [MAX_CHUNK + 1, u64::MAX] {
-            let error = file.read(0, size).await.unwrap_err();
-            assert!(matches!(error, TransferError::LargeChunk { size: it } if it == size));
-        }
-    }
-
-    #[test]
-    fn a_part_that_leaves_too_much_out_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let (on_disk, _receipt) = Incoming::to_file(folder.path().join("file")).unwrap();
-        let (in_memory, _receipt) = Incoming::to_memory();
-        for mut file in [on_disk, in_memory] {
-            file.write(MAX_GAP, b"overtakes").unwrap();
-            let size = MAX_GAP + 9;
-            let error = file.write(size + MAX_GAP + 1, b"too far").unwrap_err();
-            assert!(matches!(error, TransferError::FarOffset { size: it, .. } if it == size));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_missing_file_is_named() {
-        let error = Outgoing::file("/nowhere/at-all").await.unwrap_err();
-        assert_eq!(error.to_string(), "cannot open /nowhere/at-all");
-    }
-
     #[test]
     fn a_file_gets_its_name_when_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
@@ -430,6 +256,19 @@ mod tests {
         }
         file.finish(None).unwrap();
         assert_eq!(receipt.take().unwrap(), b"abc");
+    }
+
+    #[test]
+    fn a_part_that_leaves_too_much_out_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (on_disk, _receipt) = Incoming::to_file(folder.path().join("file")).unwrap();
+        let (in_memory, _receipt) = Incoming::to_memory();
+        for mut file in [on_disk, in_memory] {
+            file.write(MAX_GAP, b"overtakes").unwrap();
+            let size = MAX_GAP + 9;
+            let error = file.write(size + MAX_GAP + 1, b"too far").unwrap_err();
+            assert!(matches!(error, TransferError::FarOffset { size: it, .. } if it == size));
+        }
     }
 
     #[test]
