@@ -61,3 +61,8 @@ pub use self::{
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The programs of the page on networks compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/networks.md")]
+struct PageOnNetworks;
