@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::daemon::{Daemon, Socket};
+use super::daemon::{Daemon, Socket, chain};
 use crate::{
     id::NodeId,
     transfer::{Incoming, Outgoing, TransferError},
@@ -231,7 +231,7 @@ impl File {
             payload: arguments,
             ..
         } = call;
-        let read = |error: TransferError| Failure::Read(error.to_string());
+        let read = |error: TransferError| Failure::Read(chain(&error));
         match (self, component.as_str(), arguments) {
             (Self::Outgoing(file), "GetMetadata", _) => Ok(Some(Reply::Metadata {
                 file_size: file.size(),
@@ -266,7 +266,7 @@ async fn writing(
     let work = spawn_blocking(move || work(&mut file.lock().expect("no panic while locked")));
     match work.await {
         Ok(Ok(())) => Ok(None),
-        Ok(Err(error)) => Err(Failure::Write(error.to_string())),
+        Ok(Err(error)) => Err(Failure::Write(chain(&error))),
         Err(error) => Err(Failure::Internal(error.to_string())),
     }
 }

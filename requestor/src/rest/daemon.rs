@@ -143,8 +143,8 @@ fn message(body: &[u8]) -> String {
     }
 }
 
-/// An error with all that caused it: alone, one of reqwest's says only that there is one.
-fn chain(error: &dyn Error) -> String {
+/// An error with all that caused it. Alone, many say only what was tried.
+pub(super) fn chain(error: &dyn Error) -> String {
     let causes = iter::successors(Some(error), |error| (*error).source());
     let causes: Vec<_> = causes.map(ToString::to_string).collect();
     causes.join(": ")

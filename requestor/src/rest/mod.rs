@@ -3,10 +3,13 @@
 //! ya-client is not [`Send`], so its futures run on a thread of their own, and requests reach it as closures. The
 //! few calls that it lacks, or gets wrong, those of the service bus and of networks, are made here without it.
 
+mod activity;
 mod bus;
 mod convert;
 mod daemon;
+mod market;
 mod net;
+mod payment;
 mod port;
 
 use std::{
