@@ -78,8 +78,9 @@ impl Service for SimpleService {
                 let plot: String = plot.await?.json()?;
                 let file = self.options.output_dir.join(format!("{}-{}.png", self.name, Uuid::new_v4()));
                 let mut script = Script::new();
-                script.download_file(&plot, &file);
+                let downloaded = script.download_file(&plot, &file);
                 yield script;
+                downloaded.await?;
                 say(format_args!("{}: {plot} is now {}", self.name, style(file.display()).cyan()));
 
                 if self.options.show_usage {
