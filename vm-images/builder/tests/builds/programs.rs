@@ -45,7 +45,10 @@ async fn programs_are_compiled_static_and_once() {
     assert!(!needs_loader(&fs::read(&program).unwrap()));
     assert!(needs_loader(&fs::read(SANDBOX).unwrap()), "this one does");
 
+    let written = || fs::metadata(&program).unwrap().modified().unwrap();
+    let before = written();
     assert_eq!(static_programs(&package, &second).await.unwrap(), folder);
+    assert_eq!(written(), before, "it was compiled again");
     let compiled = Event::Compiled {
         package: "package".into(),
     };
@@ -55,7 +58,8 @@ async fn programs_are_compiled_static_and_once() {
         first.events()
     );
     assert_eq!(first.events().last(), Some(&compiled));
-    assert_eq!(second.events(), [compiled]);
+    // What it says before is of no interest: that it waits for another cargo, say.
+    assert_eq!(second.events().last(), Some(&compiled));
 }
 
 #[tokio::test]
