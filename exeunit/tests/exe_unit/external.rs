@@ -68,10 +68,10 @@ async fn our_runtime_runs_under_our_exe_unit() {
         .await;
     unit.sh("echo word > pipe").await;
     let big = unit
-        .sh("head -c 3000000 /dev/zero; while ! cat got2 2> /dev/null; do :; done; cat got")
+        .sh("head -c 3000000 /dev/zero; while ! [ \"$(cat got2)\" = done ]; do :; done 2> /dev/null; cat got got2")
         .await;
-    assert!(big.ends_with("done\nword\n"), "{}", big.len());
-    assert_eq!(big.len(), 3_000_000 + "done\nword\n".len());
+    assert!(big.ends_with("\0word\ndone\n"), "{}", big.len());
+    assert_eq!(big.len(), 3_000_000 + "word\ndone\n".len());
 
     let results = unit
         .run(json!([{"run": {"entry_point": "/bin/none"}}]))
