@@ -8,7 +8,7 @@ use tokio::{io::AsyncReadExt, sync::oneshot, time::timeout};
 
 use crate::{
     fixture::{Files, Setup, USAGE, Unit, messages, sh, spawn},
-    processes::{Watched, children, mounts},
+    processes::{Watched, children, sandbox_mounts},
 };
 
 /// The processes below a process, the oldest first.
@@ -43,8 +43,8 @@ async fn at_work() -> (Unit, String, Vec<Watched>) {
     unit.states_until("Ready>Ready").await;
     let processes = descendants(pid(&unit));
     assert!(
-        processes.len() >= 4,
-        "launcher, agent, daemon, command: {processes:?}"
+        processes.len() >= 5,
+        "launcher, builder, agent, daemon, command: {processes:?}"
     );
     let processes = processes.into_iter().map(Watched::new).collect();
     (unit, batch_id, processes)
@@ -87,18 +87,18 @@ async fn a_signal_ends_it_in_order() {
 
 #[tokio::test]
 async fn killed_it_leaves_no_process_and_no_mount() {
-    let before = mounts();
+    let before = sandbox_mounts();
     let (mut unit, _, processes) = at_work().await;
     unit.child.start_kill().expect("it lives");
     assert_all_end(&processes);
     assert_eq!(exit_code(&mut unit).await, None);
-    assert_eq!(mounts(), before);
+    assert_eq!(sandbox_mounts(), before);
 }
 
 #[tokio::test]
 async fn without_its_sandbox_it_ends() {
-    // The launcher is the exe-unit's child, the agent the launcher's.
-    for generation in 0..2 {
+    // The launcher is the exe-unit's child, the builder the launcher's, and the agent the builder's.
+    for generation in 0..3 {
         let (mut unit, batch_id, processes) = at_work().await;
         processes[generation].kill();
         let results = unit.results(&batch_id, 60.0, None).await.expect("results");

@@ -103,8 +103,8 @@ async fn at_work() -> (Unit, String, Vec<Watched>, TempDir) {
     let read = tokio::task::spawn_blocking(move || fs::read(began)).await;
     read.expect("no panic").expect("a pipe");
     let processes = descendants(pid(&unit));
-    // The warden, the runtime, its launcher and agent, the daemon and the command.
-    assert!(processes.len() >= 6, "{processes:?}");
+    // The warden, the runtime, its launcher, builder and agent, the daemon and the command.
+    assert!(processes.len() >= 7, "{processes:?}");
     let processes = processes.into_iter().map(Watched::new).collect();
     (unit, batch_id, processes, cache)
 }

@@ -8,7 +8,7 @@ use rustix::process::Pid;
 
 use crate::{
     fixture::{HostPrograms, programs, script, start},
-    processes::{Watched, children, mounts},
+    processes::{Watched, children, sandbox_mounts},
 };
 
 /// A sandbox with a command and a daemon in it, and a view of all its processes.
@@ -57,25 +57,25 @@ impl AtWork {
 
 #[tokio::test]
 async fn killing_the_launcher_ends_the_sandbox() {
-    let before = mounts();
+    let before = sandbox_mounts();
     let at_work = AtWork::start().await;
     at_work.launcher.kill();
     at_work.assert_all_end().await;
-    assert_eq!(mounts(), before);
+    assert_eq!(sandbox_mounts(), before);
 }
 
 #[tokio::test]
 async fn killing_the_agent_ends_the_sandbox() {
-    let before = mounts();
+    let before = sandbox_mounts();
     let at_work = AtWork::start().await;
     at_work.agent.kill();
     at_work.assert_all_end().await;
-    assert_eq!(mounts(), before);
+    assert_eq!(sandbox_mounts(), before);
 }
 
 #[tokio::test]
 async fn stopping_waits_until_all_is_gone() {
-    let before = mounts();
+    let before = sandbox_mounts();
     let at_work = AtWork::start().await;
     at_work.sandbox.stop().await;
     for process in [&at_work.launcher, &at_work.agent]
@@ -85,7 +85,7 @@ async fn stopping_waits_until_all_is_gone() {
         assert!(process.ends_within(0));
     }
     assert_eq!(at_work.command.wait().await, Err(SandboxGone));
-    assert_eq!(mounts(), before);
+    assert_eq!(sandbox_mounts(), before);
 }
 
 #[tokio::test]

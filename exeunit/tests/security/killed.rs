@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     activity::{Activity, PATIENCE, command, run},
-    processes::{Watched, children, mounts},
+    processes::{Watched, children, sandbox_mounts},
 };
 
 /// How far an activity is when something of it is killed.
@@ -92,16 +92,6 @@ async fn kill(stage: Stage, victim: usize) -> Result<(), Failed> {
         None => Ok(()),
         Some(mount) => Err(format!("a mount is left: {mount}").into()),
     }
-}
-
-/// What this machine has mounted that looks like a part of a sandbox.
-fn sandbox_mounts() -> Vec<String> {
-    let is_part = |line: &&str| {
-        let parts = [" - tmpfs scratch ", " - tmpfs volume ", " - overlay image "];
-        parts.iter().any(|part| line.contains(part))
-    };
-    let mounts = mounts();
-    mounts.lines().filter(is_part).map(str::to_owned).collect()
 }
 
 async fn reach(stage: Stage) -> Activity {
