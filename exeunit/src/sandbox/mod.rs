@@ -72,6 +72,7 @@ mod privilege;
 mod process;
 mod seccomp;
 pub(crate) mod wire;
+mod writers;
 
 use std::{
     collections::BTreeMap,
@@ -112,6 +113,7 @@ pub use self::{
     limits::{Enforced, Limits},
     privilege::adopt,
     process::{ExitStatus, Output, Process},
+    writers::wait_for_writers,
 };
 pub use rustix::process::Signal;
 

@@ -3,10 +3,11 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    fs::{self, Permissions},
+    fs::{self, File, Permissions},
     io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use exeunit::{
@@ -27,6 +28,11 @@ const LONGEST_LINE: usize = 1000;
 
 /// The setuid and setgid bits.
 const SET_ID: u32 = 0o6000;
+/// The bits of a program.
+const EXECUTABLE: u32 = 0o111;
+
+/// How long somebody may hold a program open that this process has written: until they become another program themselves.
+const MOST_HELD: Duration = Duration::from_secs(10);
 
 /// What runs, and in what.
 pub(crate) struct Task {
@@ -134,13 +140,22 @@ async fn run_in(
     }
 }
 
-/// Makes the files the sandbox's; those of root would lose their setuid bits on the way, which Docker keeps.
+/// Makes the files the sandbox's, and its programs ones that can be run. Those of root would lose their setuid bits on the
+/// way, which Docker keeps.
 fn adopt(tree: &Path) -> io::Result<()> {
     let mut special = Vec::new();
     for entry in WalkDir::new(tree) {
         let entry = entry?;
         let mode = entry.metadata()?.permissions().mode();
-        if entry.file_type().is_file() && mode & SET_ID != 0 {
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        if mode & EXECUTABLE != 0
+            && let Ok(program) = File::open(entry.path())
+        {
+            sandbox::wait_for_writers(&program, MOST_HELD)?;
+        }
+        if mode & SET_ID != 0 {
             special.push((entry.into_path(), mode));
         }
     }

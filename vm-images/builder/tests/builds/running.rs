@@ -68,7 +68,9 @@ async fn what_is_left_running_writes_no_more() {
     let place = place();
     let text = format!(
         "COPY rootfs /\n{}\n{}",
-        script("(while :; do echo x >>/log; done) >/dev/null 2>&1 & while ! [ -s /log ]; do :; done"),
+        script(
+            "(while :; do echo x >>/log; done) >/dev/null 2>&1 & while ! [ -s /log ]; do :; done"
+        ),
         script("cat /log >/one; sleep 0.05; cat /log >/other"),
     );
     let contents = place.contents(&text).await;
