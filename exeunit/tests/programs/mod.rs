@@ -37,12 +37,17 @@ impl HostPrograms {
     }
 
     fn copy_file(&self, from: &Path, to: &Path) {
-        let to = self.at(to.to_str().expect("UTF-8"));
-        fs::create_dir_all(to.parent().expect("not the root")).expect("a folder");
-        // Written by another process: one that this process forks meanwhile would hold it open for writing.
-        let copied = Command::new("cp").arg(from).arg(&to).status().expect("cp");
-        assert!(copied.success(), "{}", from.display());
+        copy_file(from, &self.at(to.to_str().expect("UTF-8")));
     }
+}
+
+/// Copies a file that may be a program, and makes the folders above the copy.
+pub(crate) fn copy_file(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().expect("not the root")).expect("a folder");
+    // Written by another process: one that this process forks meanwhile would hold it open for writing, and nobody can
+    // run a program that is.
+    let copied = Command::new("cp").arg(from).arg(to).status().expect("cp");
+    assert!(copied.success(), "{}", from.display());
 }
 
 fn find(name: &str) -> PathBuf {

@@ -1,6 +1,6 @@
 //! A sandbox over a few programs of this machine.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path};
 
 use exeunit::{
     Program,
@@ -9,6 +9,7 @@ use exeunit::{
 use futures::StreamExt;
 
 pub(crate) use crate::programs::HostPrograms;
+use crate::programs::copy_file;
 
 /// What most tests need: a shell and what it calls.
 pub(crate) fn programs() -> HostPrograms {
@@ -20,8 +21,9 @@ pub(crate) fn programs() -> HostPrograms {
 /// Writes a file of an image, with a mode.
 pub(crate) fn write(image: &HostPrograms, path: &str, mode: u32, content: &[u8]) {
     let path = image.at(path);
-    fs::create_dir_all(path.parent().expect("not the root")).expect("a folder");
-    fs::write(&path, content).expect("a file");
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(content).expect("a file");
+    copy_file(file.path(), &path);
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
 }
 
