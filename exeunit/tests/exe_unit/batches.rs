@@ -71,9 +71,9 @@ async fn a_timeout_ends_a_command_and_its_descendants_and_no_daemon() {
     unit.sh("sleep 1000 > /dev/null 2>&1 &").await;
     let slow = "echo before; (setsid sleep 1001; :) & (sleep 1002; :) & wait";
     let mut command = sh(slow);
-    command["run"]["timeout"] = json!("300ms");
+    command["run"]["timeout"] = json!("3s");
     let results = unit.run(json!([command, sh("echo never")])).await;
-    let message = "the command was killed: it has not ended within its timeout of 300ms";
+    let message = "the command was killed: it has not ended within its timeout of 3s";
     assert_eq!(messages(&results), [message]);
     assert_eq!(json!(results[0].stdout), json!("before\n"));
     assert_eq!(unit.sh(&sleepers(1)).await, "1\n");

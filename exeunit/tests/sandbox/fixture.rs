@@ -98,6 +98,19 @@ pub(crate) async fn sh(sandbox: &Sandbox, text: &str) -> Captured {
     capture(sandbox.run(script(text)).await.expect("a shell")).await
 }
 
+/// The network devices that a sandbox has, by name.
+pub(crate) async fn devices(sandbox: &Sandbox) -> Vec<String> {
+    let devices = stdout(sandbox, "cat /proc/net/dev").await;
+    let lines = devices.lines().skip(2);
+    let names = lines.filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
+    // Kernels with tunnels show their templates, which are switched off, in every namespace.
+    let mut names: Vec<_> = names
+        .filter(|name| !name.ends_with('0') || name == "eth0")
+        .collect();
+    names.sort_unstable();
+    names
+}
+
 /// The standard output of a shell script that must succeed.
 pub(crate) async fn stdout(sandbox: &Sandbox, text: &str) -> String {
     let captured = sh(sandbox, text).await;

@@ -17,6 +17,11 @@ use super::{Attempt, Outcome, address, attempt, call, harm, nothing};
 /// An address that nobody has: it is kept for documents.
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
+/// Kinds of tunnels of which the kernel makes a device in each new namespace.
+const TUNNELS: [&str; 9] = [
+    "erspan", "gre", "gretap", "ip6gre", "ip6tnl", "ip6_vti", "ip_vti", "sit", "tunl",
+];
+
 pub(super) const ATTEMPTS: &[Attempt] = &[
     attempt("connect to the host's loopback device", |target| {
         connect(Ipv4Addr::LOCALHOST, target.port)
@@ -63,14 +68,15 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
     }),
     attempt("see network devices of the host", |_| {
         let devices = fs::read_to_string("/proc/net/dev")?;
-        let others = devices
+        let names = devices
             .lines()
             .skip(2)
-            .filter(|line| !line.trim().starts_with("lo:"));
-        if others.count() > 0 {
-            Ok(())
-        } else {
-            nothing("there is only lo")
+            .filter_map(|line| Some(line.split_once(':')?.0.trim()));
+        // Every namespace has templates of the tunnels that its kernel knows. They are this namespace's own.
+        let is_template = |name: &str| TUNNELS.iter().any(|kind| name == format!("{kind}0"));
+        match names.filter(|name| !is_template(name)).collect::<Vec<_>>()[..] {
+            ["lo"] | [] => nothing("there is only lo"),
+            _ => Ok(()),
         }
     }),
     attempt("listen to all packets", |_| {
