@@ -1,6 +1,7 @@
 //! The page of a node, as somebody sees it in a browser: headless Chromium.
 //!
-//! Where Chromium or its driver is missing, this is skipped, and says so.
+//! Where Chromium or its driver is missing, this is skipped, and says so, unless `KILN_TESTS_SKIP_NOTHING` is set: then it
+//! fails.
 
 mod browser;
 #[path = "../../../node/tests/exe_units/image.rs"]
