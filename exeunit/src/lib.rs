@@ -13,6 +13,7 @@ mod measure;
 pub mod network;
 mod occupied;
 mod program;
+mod remove;
 mod report;
 mod runtime;
 pub mod sandbox;
@@ -31,3 +32,4 @@ mod windows;
 mod within;
 
 pub use program::{NotEntered, Program, enter, exe_unit, guest, runtime_program};
+pub use remove::remove_tree;

@@ -141,7 +141,7 @@ fn remove_abandoned_in(parent: &Path) {
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     let deadline = Instant::now() + SETTLING;
     loop {
-        match fs::remove_dir_all(path) {
+        match exeunit::remove_tree(path) {
             Err(error)
                 if error.kind() == io::ErrorKind::DirectoryNotEmpty
                     && Instant::now() < deadline =>

@@ -3,10 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::{
-        fd::{AsRawFd, OwnedFd},
-        unix::fs::PermissionsExt,
-    },
+    os::fd::{AsRawFd, OwnedFd},
     path::{Component, Path, PathBuf},
 };
 
@@ -16,6 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::{
     Program,
     image::Image,
+    remove_tree,
     sandbox::{self, MemoryVolume, Root, SandboxConfig, adopt},
     transfer::{Volume, Volumes},
 };
@@ -176,20 +174,10 @@ fn remove_now(work: &Path) {
     }
 }
 
-/// Removes a tree, also where a program of the sandbox has taken the permission to do so.
-fn remove_tree(path: &PathBuf) -> io::Result<()> {
-    if !fs::symlink_metadata(path)?.is_dir() {
-        return fs::remove_file(path);
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(path)? {
-        remove_tree(&entry?.path())?;
-    }
-    fs::remove_dir(path)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use serde_json::Value;
 
     use super::*;

@@ -33,8 +33,8 @@ impl Image {
     /// A shell and a few programs, with volumes at `/golem/in` and `/golem/out`.
     pub(crate) fn build() -> Self {
         let tree = HostPrograms::copy(&[
-            "sh", "cat", "env", "head", "ln", "ls", "mkdir", "mkfifo", "rmdir", "setsid", "sleep",
-            "true",
+            "sh", "cat", "chmod", "env", "head", "ln", "ls", "mkdir", "mkfifo", "rmdir", "setsid",
+            "sleep", "true",
         ]);
         let configuration = json!({
             "Env": ["PATH=/bin", "COLOUR=green"],

@@ -98,3 +98,17 @@ async fn a_volume_that_outgrows_its_size_ends_the_activity() {
     assert_eq!(state, "Terminated");
     assert!(reason.is_some_and(|reason| reason.contains("the volume /data")));
 }
+
+#[tokio::test]
+async fn whatever_is_in_a_volume_the_next_deploy_finds_none_of_it() {
+    let (unit, _files, results) = with_volumes(json!({})).await;
+    assert_eq!(results, ["Ok", "Ok"]);
+    // Deeper than any path can be long, and locked.
+    let script = "n=0123456789; n=$n$n$n$n$n$n$n$n$n$n; i=0; \
+                  while [ $i -lt 50 ]; do mkdir $n && cd -P $n || exit 1; i=$((i+1)); done; \
+                  echo x > file; chmod 0 . /golem/in/$n";
+    unit.sh(script).await;
+    let script = json!([{"terminate": {}}, {"deploy": {}}, {"start": {}}]);
+    assert_eq!(messages(&unit.run(script).await), ["Ok"; 3]);
+    assert_eq!(unit.sh("ls").await, "");
+}

@@ -12,13 +12,11 @@ use std::{
     env,
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use gvmi::Image;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use walkdir::WalkDir;
 
 /// What the names of folders begin with in which an image is built.
 const UNDER_CONSTRUCTION: &str = ".building-";
@@ -181,17 +179,9 @@ impl Drop for BuildSite {
     }
 }
 
-/// Removes a folder, even if programs of the image have forbidden that.
+/// Removes a folder, even if programs of the image have forbidden that, and if it is still there.
 fn remove(folder: &Path) -> io::Result<()> {
-    if fs::remove_dir_all(folder).is_ok() {
-        return Ok(());
-    }
-    for entry in WalkDir::new(folder).into_iter().flatten() {
-        if entry.file_type().is_dir() {
-            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700))?;
-        }
-    }
-    match fs::remove_dir_all(folder) {
+    match exeunit::remove_tree(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
