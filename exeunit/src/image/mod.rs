@@ -5,7 +5,8 @@
 //! <hash>/configuration.json   its container's configuration
 //! <hash>.gvmi                the image as it was fetched, for runtimes that take it so
 //! <hash>.lock                 held by who fetches it; others wait
-//! <hash>.partial/             what is being fetched; becomes <hash>/ when it is whole
+//! <hash>.partial/             what is being fetched; becomes <hash>/ when it is whole. Of who was killed, the next
+//!                            exe-unit removes it
 //! ```
 
 mod unpacker;
@@ -21,7 +22,7 @@ use tokio::{io::AsyncWriteExt, task::spawn_blocking, time::sleep};
 
 pub(crate) use self::unpacker::main as unpacker_main;
 use crate::{
-    Program,
+    Program, remove_tree,
     transfer::{Digest, LocationError, Source, TransferError, Transfers},
 };
 
@@ -210,7 +211,7 @@ impl Slot {
             whole: cache.join(name),
             file: cache.join(format!("{name}.gvmi")),
             lock: cache.join(format!("{name}.lock")),
-            partial: cache.join(format!("{name}.partial")),
+            partial: cache.join(format!("{name}{PARTIAL}")),
         }
     }
 
@@ -239,7 +240,7 @@ impl Slot {
         lock.lock().map_err(at("lock", &self.lock))?;
         // What lies there is of somebody who was killed: the lock would not be free otherwise.
         if self.partial.exists() {
-            fs::remove_dir_all(&self.partial).map_err(at("remove", &self.partial))?;
+            remove_tree(&self.partial).map_err(at("remove", &self.partial))?;
         }
         Ok(Claim {
             slot: self,
@@ -248,6 +249,7 @@ impl Slot {
     }
 }
 
+const PARTIAL: &str = ".partial";
 const TREE: &str = "tree";
 const CONFIGURATION: &str = "configuration.json";
 const IMAGE: &str = "image.gvmi";
@@ -298,11 +300,32 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.slot.partial)
-            && error.kind() != io::ErrorKind::NotFound
+        remove_partial(&self.slot.partial);
+    }
+}
+
+fn remove_partial(path: &Path) {
+    if let Err(error) = remove_tree(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        let path = path.display();
+        tracing::warn!(%path, %error, "cannot remove half an image");
+    }
+}
+
+/// Removes what exe-units have left in a cache that were killed while they fetched an image. Blocks.
+pub(crate) fn remove_abandoned(cache: &Path) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_str().and_then(|name| name.strip_suffix(PARTIAL));
+        let Some(slot) = name.map(|name| Slot::named(cache, name)) else {
+            continue;
+        };
+        // Whoever still fetches it holds the lock; and whoever wants to waits until this is done.
+        if let Ok(lock) = File::create(&slot.lock)
+            && lock.try_lock().is_ok()
         {
-            let path = self.slot.partial.display();
-            tracing::warn!(%path, %error, "cannot remove half an image");
+            remove_partial(&slot.partial);
         }
     }
 }
@@ -319,5 +342,30 @@ async fn blocking<T: Send + 'static>(
     match spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_fetches_any_more_is_abandoned() {
+        let cache = tempfile::tempdir().expect("a folder");
+        let claim = |name: &str| {
+            let claim = Slot::named(cache.path(), name).claim().expect("a claim");
+            fs::write(claim.begin().expect("a folder").join(IMAGE), "").expect("a file");
+            claim
+        };
+        let (held, abandoned) = (claim("held"), claim("abandoned"));
+        let left = abandoned.slot.partial.clone();
+        // As of a process that was killed.
+        abandoned._lock.unlock().expect("it is held");
+        fs::create_dir(cache.path().join("whole")).expect("a folder");
+        remove_abandoned(cache.path());
+        assert!(!left.exists());
+        assert!(held.slot.partial.join(IMAGE).exists());
+        assert!(cache.path().join("whole").exists());
+        remove_abandoned(&cache.path().join("none"));
     }
 }

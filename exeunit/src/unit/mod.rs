@@ -41,7 +41,7 @@ use crate::{
     agreement::{Agreement, AgreementError},
     cause::in_one_line,
     gsb::{Bus, ConnectError, RegisterError},
-    image::Images,
+    image::{self, Images},
     program::NotEntered,
     report::{ReportError, Reporter},
     runtime::{Executor, run_jobs},
@@ -185,6 +185,8 @@ impl ExeUnit {
         let images = Images::new(program, settings.cache_dir.clone(), transfers.clone())
             .most_bytes(settings.max_image_bytes)
             .bytes_per_second(settings.image_bytes_per_second);
+        let cache = settings.cache_dir.clone();
+        threads.start(move || image::remove_abandoned(&cache));
         let runtime = runtime::choose(command_line, settings, &agreement, images, &threads)?;
         let executor = Executor::new(runtime, transfers, threads);
         let monitor = executor.monitor();

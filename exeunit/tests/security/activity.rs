@@ -137,22 +137,33 @@ pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
 impl Activity {
     /// An exe-unit that has not been told anything yet.
     pub(crate) fn start() -> Self {
-        Self::of(image())
+        Self::of(image(), &[])
+    }
+
+    /// Another one of the same image, after this one.
+    pub(crate) fn next(&self) -> Self {
+        Self::of(Arc::clone(&self.image), &[])
     }
 
     /// One whose image is a file with this content, whatever that is. Nobody has it yet.
     pub(crate) fn of_image(content: Vec<u8>) -> Self {
+        Self::of_image_with(content, &[])
+    }
+
+    /// Like [`of_image`](Self::of_image), with more arguments for the exe-unit.
+    pub(crate) fn of_image_with(content: Vec<u8>, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("image.gvmi");
         fs::write(&file, &content).expect("an image");
-        Self::of(Arc::new(Image {
+        let image = Image {
             hash: gvmi::Hash::of_file(&file).expect("a hash").to_string(),
             content,
             folder,
-        }))
+        };
+        Self::of(Arc::new(image), arguments)
     }
 
-    fn of(image: Arc<Image>) -> Self {
+    fn of(image: Arc<Image>, arguments: &[&str]) -> Self {
         let files = Files::default();
         let url = files.publish("image", image.content.clone());
         let folder = tempfile::tempdir().expect("a folder");
@@ -171,6 +182,7 @@ impl Activity {
             folder.path(),
             &image.folder.path().join("cache"),
             &agreement,
+            arguments,
         );
         Self {
             node,
@@ -280,6 +292,11 @@ impl Activity {
         self.image.folder.path().join("cache")
     }
 
+    /// Where its image is before it is whole.
+    pub(crate) fn partial_image(&self) -> PathBuf {
+        self.cache().join(format!("{}.partial", self.image.hash))
+    }
+
     /// Where its volumes and logs are.
     pub(crate) fn work(&self) -> PathBuf {
         self.folder.path().join("work")
@@ -320,7 +337,7 @@ fn text(output: Option<CommandOutput>) -> String {
 /// What the exe-unit's own environment has that nobody else is to see.
 pub(crate) const SECRET: &str = "KILN_SECRET_OF_THE_HOST";
 
-fn spawn(folder: &Path, cache: &Path, agreement: &Value) -> Child {
+fn spawn(folder: &Path, cache: &Path, agreement: &Value, arguments: &[&str]) -> Child {
     let at = |name: &str| folder.join(name);
     fs::write(at("agreement.json"), agreement.to_string()).expect("an agreement");
     let mut command = Command::from(Program::at(env!("CARGO_BIN_EXE_exe-unit")).exe_unit());
@@ -335,6 +352,7 @@ fn spawn(folder: &Path, cache: &Path, agreement: &Value) -> Child {
         .args([Path::new("-a"), &at("agreement.json")])
         .args([Path::new("-w"), &at("work")])
         .args([Path::new("-c"), cache])
+        .args(arguments)
         .env_clear()
         .env("GSB_URL", format!("unix:{}", at("bus").display()))
         .env(SECRET, "secret")

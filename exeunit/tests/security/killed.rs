@@ -1,4 +1,5 @@
-//! Whatever is killed, and whenever: no process, mount or control group stays behind.
+//! Whatever is killed, and whenever: no process, mount or control group stays behind, and no folder that is nobody's to
+//! remove. Volumes are in the work folder, which is the provider's; and half an image goes with the next exe-unit.
 
 use std::{
     fs,
@@ -11,7 +12,7 @@ use rustix::process::Pid;
 use serde_json::json;
 
 use crate::{
-    activity::{Activity, PATIENCE, command, run},
+    activity::{Activity, PATIENCE, command, image_content, run},
     processes::{Watched, children, sandbox_mounts},
 };
 
@@ -78,12 +79,16 @@ async fn kill(stage: Stage, victim: usize) -> Result<(), Failed> {
         }
     }
     activity.child.wait().await?;
-    let begin = Instant::now();
-    while let Some(left) = groups.iter().find(|group| group.exists()) {
-        if begin.elapsed() > PATIENCE {
-            return Err(format!("the control group {} is left", left.display()).into());
-        }
-        tokio::task::yield_now().await;
+    for group in &groups {
+        vanishes(group).await?;
+    }
+    only_volumes_are_left(&activity.work())?;
+    if let Stage::Deploying = stage {
+        let partial = activity.partial_image();
+        assert!(partial.exists(), "it was killed before or after");
+        let next = activity.next();
+        vanishes(&partial).await?;
+        next.ping().await;
     }
     match sandbox_mounts()
         .into_iter()
@@ -94,6 +99,30 @@ async fn kill(stage: Stage, victim: usize) -> Result<(), Failed> {
     }
 }
 
+/// Waits until something is not there any more.
+async fn vanishes(path: &Path) -> Result<(), Failed> {
+    let begin = Instant::now();
+    while path.exists() {
+        if begin.elapsed() > PATIENCE {
+            return Err(format!("{} is left", path.display()).into());
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// Looks into the work folder of an exe-unit that has been killed.
+fn only_volumes_are_left(work: &Path) -> Result<(), Failed> {
+    for entry in fs::read_dir(work)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if name != "logs" && !name.starts_with("vol-") {
+            return Err(format!("{name} is left in the work folder").into());
+        }
+    }
+    Ok(())
+}
+
 async fn reach(stage: Stage) -> Activity {
     match stage {
         Stage::New => {
@@ -102,8 +131,14 @@ async fn reach(stage: Stage) -> Activity {
             activity
         }
         Stage::Deploying => {
-            let mut activity = Activity::start();
+            // Of an image that nobody has yet, and that is long on its way.
+            let slowly = ["--image-bytes-per-second", "1"];
+            let mut activity = Activity::of_image_with(image_content(), &slowly);
             activity.exec(json!([{"deploy": {}}])).await;
+            let half = activity.partial_image().join("image.gvmi");
+            while !half.exists() {
+                activity.ping().await;
+            }
             activity
         }
         Stage::Deployed => {
