@@ -6,7 +6,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use super::{
@@ -21,7 +20,7 @@ use crate::{
     sandbox::{Command, Monitor, Process, RunError, SandboxGone},
     script::{Deployment, Mount, OnError},
     threads::Threads,
-    transfer::{Volume, Volumes},
+    transfer::{Location, Source, Volume, Volumes},
     vm::{
         self, DiskError, Exchange, Machine, MachineConfig, MachineVolume, Medium, Parts,
         create_disk,
@@ -82,22 +81,13 @@ impl MachineRuntime {
 }
 
 impl MachineRuntime {
-    /// The volume that a URL is in, and the path in it; none if it is elsewhere.
+    /// The volume that a URL is in, and the path in it; none if it is elsewhere. What makes no sense, the transfer refuses.
     fn place(&self, url: &str) -> Option<(&Volume, String)> {
-        let path = match url.strip_prefix("container:") {
-            Some(path) => path,
-            None if url.starts_with('/') => url,
-            None => return None,
+        let Location::Container(path) = Source::parse(url).ok()?.location else {
+            return None;
         };
-        let path = percent_decode_str(path).decode_utf8_lossy();
-        let path = format!("/{}", path.trim_start_matches('/'));
-        let below = |volume: &Volume| {
-            let rest = path.strip_prefix(volume.path.trim_end_matches('/'))?;
-            (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/').to_owned())
-        };
-        let volumes = self.deployed.as_ref()?.volumes.0.iter();
-        let places = volumes.filter_map(|volume| Some((volume, below(volume)?)));
-        places.max_by_key(|(volume, _)| volume.path.len())
+        let (volume, rest) = self.deployed.as_ref()?.volumes.find(&path).ok()?;
+        Some((volume, rest.to_str()?.to_owned()))
     }
 }
 

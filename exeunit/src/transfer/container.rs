@@ -114,7 +114,7 @@ impl Volumes {
     }
 
     /// The volume that a path lies in, and the rest of the path.
-    fn find(&self, path: &str) -> Result<(&Volume, PathBuf), TransferError> {
+    pub(crate) fn find(&self, path: &str) -> Result<(&Volume, PathBuf), TransferError> {
         let wrong = |reason| TransferError::Container {
             path: path.to_owned(),
             reason,

@@ -20,13 +20,12 @@ use self::{
     digest::Hasher,
     fileset::{PatternError, Selection},
     http::{HttpError, Web},
-    location::Location,
     patience::Patience,
 };
 pub(crate) use self::{
     container::{Volume, Volumes},
     digest::Digest,
-    location::{LocationError, Source},
+    location::{Location, LocationError, Source},
 };
 use crate::{
     gsb::{Bus, CallError},

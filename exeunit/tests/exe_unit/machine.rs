@@ -8,6 +8,7 @@ use std::fs;
 use exeunit::vm::Parts;
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
+use sha3::{Digest, Sha3_256};
 use tempfile::TempDir;
 
 use crate::{
@@ -70,6 +71,8 @@ async fn a_script_runs_behind_a_kernel_of_its_own() {
     let Some(folder) = parts() else { return };
     let (mut unit, files, _cache) = unit(&["-b", "vm", "--vm-folder", &folder]);
     let text = files.publish("text", vec![b'x'; 1_000_000]);
+    let hash = hex::encode(Sha3_256::digest(vec![b'x'; 2_000_000]));
+    let twice = format!("hash:sha3:{hash}:CONTAINER:/golem/in/deep/twice");
     let results = run(
         &unit,
         json!([
@@ -82,7 +85,7 @@ async fn a_script_runs_behind_a_kernel_of_its_own() {
             sh("echo x > /bin/new; cat /bin/new; ls /dev; cat /proc/self/status"),
             {"transfer": {"from": text, "to": "container:/golem/in/deep/text"}},
             sh("head -c 5 deep/text; cat deep/text deep/text > deep/twice; echo"),
-            {"transfer": {"from": "container:/golem/in/deep/twice", "to": Files::url("back")}},
+            {"transfer": {"from": twice, "to": Files::url("back")}},
             {"transfer": {"from": "container:/golem/in/got", "to": "container:/golem/out/copy"}},
             sh("cat ../out/copy"),
             {"transfer": {"from": "container:/golem/in/none", "to": Files::url("none")}},
