@@ -1,8 +1,10 @@
 //! Files of web servers.
 
 mod client;
+#[cfg(test)]
+mod tests;
 
-use std::{error::Error, io, iter::successors, sync::OnceLock, time::Duration};
+use std::{error::Error, future::pending, io, iter::successors, sync::OnceLock, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -13,7 +15,10 @@ use hyper::{
     header::{AUTHORIZATION, CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, LOCATION, RANGE},
 };
 use prost::bytes::{Buf, Bytes};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use url::Url;
 
 use self::client::{Body, Client};
@@ -119,12 +124,13 @@ impl Web {
 
     /// Gives a file to a server.
     pub(super) async fn upload(&self, url: &Url, file: Download) -> Result<(), TransferError> {
-        let frames = file.into_stream().map_ok(Frame::data);
+        let (frames, turn) = watched(file.into_stream().map_ok(Frame::data).boxed());
         let body = StreamBody::new(frames).boxed_unsync();
-        let answered = self
-            .ask(Method::PUT, url, None, body)
-            .await
-            .and_then(successful);
+        let asked = self.ask(Method::PUT, url, None, body);
+        let answered = tokio::select! {
+            answer = asked => answer.and_then(successful),
+            () = silence(turn) => Err(HttpError::Silent),
+        };
         answered.map(drop).map_err(|source| TransferError::Http {
             url: shown(url),
             source,
@@ -294,6 +300,52 @@ impl Fetch {
             self.url = next_place(&self.url, &response).ok_or(HttpError::Location)?;
         }
         Err(HttpError::Redirects)
+    }
+}
+
+/// Whom an upload waits for.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    /// Where the file comes from, which has patience of its own.
+    Source,
+    /// The server, which is to take the next piece, or to answer.
+    Server,
+}
+
+/// A stream, and whom its reader waits for.
+fn watched<S: Stream + Unpin>(
+    mut pieces: S,
+) -> (impl Stream<Item = S::Item>, watch::Receiver<Turn>) {
+    let (turns, turn) = watch::channel(Turn::Server);
+    let pieces = stream::poll_fn(move |context| {
+        turns.send_replace(Turn::Source);
+        let piece = pieces.poll_next_unpin(context);
+        if piece.is_ready() {
+            turns.send_replace(Turn::Server);
+        }
+        piece
+    });
+    (pieces, turn)
+}
+
+/// Returns when the server has done nothing for too long.
+async fn silence(mut turn: watch::Receiver<Turn>) {
+    loop {
+        let whose = *turn.borrow_and_update();
+        let change = async {
+            if turn.changed().await.is_err() {
+                // Whatever comes now, the file is not asked for any more.
+                pending().await
+            }
+        };
+        match whose {
+            Turn::Source => change.await,
+            Turn::Server => {
+                if timeout(SILENCE, change).await.is_err() {
+                    return;
+                }
+            }
+        }
     }
 }
 
