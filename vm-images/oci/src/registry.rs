@@ -27,6 +27,9 @@ use crate::{
 /// A registry that is silent for so long will not answer any more.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// Each layer takes a request and a file, however small it is. Docker has no more than 127.
+const MOST_LAYERS: usize = 1000;
+
 /// How long a connection may take to be made.
 const CONNECTING: Duration = Duration::from_secs(20);
 
@@ -59,6 +62,14 @@ pub enum PullError {
         image: String,
         /// Why.
         source: Box<OciDistributionError>,
+    },
+    /// It has more layers than images have.
+    #[error("cannot pull {image}: it has {count} layers, and {MOST_LAYERS} are the most")]
+    Layers {
+        /// The image, with its registry.
+        image: String,
+        /// How many it has.
+        count: usize,
     },
     /// A part of it is not what it should be, or cannot be kept.
     #[error("cannot pull {image}: {part}")]
@@ -109,18 +120,27 @@ pub async fn pull(
         image: reference.to_string(),
         reference,
         folder: layers,
-        limits,
     };
     let credentials = credentials(&registry).await?;
     let manifest = pulling
         .client
         .pull_image_manifest(&pulling.reference, &credentials);
     let (manifest, _) = manifest.await.map_err(|error| pulling.refused(error))?;
-    let configuration = pulling.get(&manifest.config, LONGEST_JSON).await?;
+    if manifest.layers.len() > MOST_LAYERS {
+        return Err(PullError::Layers {
+            image: pulling.image,
+            count: manifest.layers.len(),
+        });
+    }
+    let most = LONGEST_JSON.min(limits.bytes);
+    let (configuration, _) = pulling.get(&manifest.config, most).await?;
     let mut parts = Vec::new();
+    let mut left = limits.bytes;
     for (done, layer) in manifest.layers.iter().enumerate() {
         progress(done, manifest.layers.len());
-        parts.push(pulling.get(layer, limits.bytes).await?);
+        let (part, size) = pulling.get(layer, left).await?;
+        left = left.saturating_sub(size);
+        parts.push(part);
     }
     progress(parts.len(), parts.len());
     let (image, folder) = (pulling.image, layers.to_owned());
@@ -143,12 +163,12 @@ struct Pulling<'a> {
     reference: Reference,
     image: String,
     folder: &'a Path,
-    limits: Limits,
 }
 
 impl Pulling<'_> {
-    /// Sees to it that a part is there, and returns its path in the folder.
-    async fn get(&self, part: &OciDescriptor, most: u64) -> Result<PathBuf, PullError> {
+    /// Sees to it that a part is there, and returns its path in the folder, and how long it is. One that is not there yet
+    /// may be so long at most.
+    async fn get(&self, part: &OciDescriptor, most: u64) -> Result<(PathBuf, u64), PullError> {
         let failed = |source| PullError::Part {
             image: self.image.clone(),
             part: part.digest.clone(),
@@ -160,23 +180,25 @@ impl Pulling<'_> {
             .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         let name = PathBuf::from(digest.hex());
         let path = self.folder.join(&name);
-        if fs::try_exists(&path).await.map_err(failed)? {
-            return Ok(name);
+        match fs::metadata(&path).await {
+            Ok(found) => return Ok((name, found.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
         }
-        let most = u64::try_from(part.size).map_or(0, |size| size.min(most).min(self.limits.bytes));
+        let most = u64::try_from(part.size).map_or(0, |size| size.min(most));
         // Its name is given to it when it is whole and right.
         let file = tempfile::NamedTempFile::new_in(self.folder).map_err(failed)?;
         let copy = file.reopen().map_err(failed)?;
         self.fetch(part, most, fs::File::from_std(copy)).await?;
         let whole = tokio::task::spawn_blocking(move || {
             let mut reader = crate::digest::Digesting::new(file.reopen()?);
-            io::copy(&mut reader, &mut io::sink())?;
+            let length = io::copy(&mut reader, &mut io::sink())?;
             reader.finish(digest)?;
-            file.persist(path).map_err(|error| error.error)
+            file.persist(path).map_err(|error| error.error)?;
+            Ok(length)
         });
         let whole = whole.await.map_err(io::Error::from).flatten();
-        whole.map_err(failed)?;
-        Ok(name)
+        Ok((name, whole.map_err(failed)?))
     }
 
     async fn fetch(

@@ -202,6 +202,18 @@ async fn an_image_is_pulled_once_and_packed() {
         0,
         "half a part is left"
     );
+    // Either layer would fit, but not both.
+    let layer = layer("etc/one", "one").len() as u64;
+    let small = Limits {
+        bytes: layer + 1000,
+        ..Limits::default()
+    };
+    let refused = pull(&name, &elsewhere, small, |_, _| {}).await.unwrap_err();
+    assert!(
+        chain(&refused).contains("more than 1000 bytes"),
+        "{}",
+        chain(&refused)
+    );
 }
 
 #[tokio::test]
