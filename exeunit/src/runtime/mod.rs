@@ -60,9 +60,8 @@ pub(crate) struct Run {
 /// What runs commands.
 ///
 /// Its methods are called in the order of an activity: [`deploy`](Self::deploy), [`start`](Self::start), any number
-/// of [`run`](Self::run), and [`clear`](Self::clear) at any time, after which it can be deployed again. One that
-/// fails leaves the runtime as it was before. Dropping one of their futures breaks it off, and only `clear` may
-/// follow.
+/// of [`run`](Self::run), and [`clear`](Self::clear) at any time, after which it can be deployed again. Dropping one of
+/// their futures breaks it off. After a `deploy` or a `start` that has failed or was broken off, only `clear` may follow.
 #[async_trait]
 pub(crate) trait Runtime: fmt::Debug + Send + Sync {
     /// Prepares the image and the volumes. Returns what the requestor is told, as JSON.

@@ -295,7 +295,7 @@ async fn what_is_wrong_with_a_runtime_is_said() {
         ("kill -9 $$", "failed to deploy"),
         (r#"echo '{"valid": {"Err": "too big"}}'"#, "too big"),
         (
-            r#"echo '{"vols": [{"name": "../x", "path": "/x"}]}'"#,
+            r#"echo '{"vols": [{"name": "vol-a", "path": "/a"}, {"name": "../x", "path": "/x"}]}'"#,
             "no name of a folder",
         ),
         (
@@ -312,12 +312,53 @@ async fn what_is_wrong_with_a_runtime_is_said() {
         let results = unit.run(json!([{"deploy": {}}, {"start": {}}])).await;
         let last = messages(&results).pop().expect("a result");
         assert!(last.contains(message), "{text}: {last}");
+        let left = fs::read_dir(unit.work()).expect("a folder").flatten();
+        let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+        assert_eq!(left, ["logs"], "{text}");
         fs::remove_file(runtime).expect("a file");
     }
     let (unit, _files, _cache) = unit(&["-b", "/no/such/runtime"]);
     let results = unit.run(json!([{"deploy": {}}])).await;
     let message = &messages(&results)[0];
     assert!(message.contains("cannot run /no/such/runtime"), "{message}");
+}
+
+#[tokio::test]
+async fn a_call_that_is_broken_off_has_ended_before_anything_else_begins() {
+    // The first call of each kind tells that it is at work, and goes on with it.
+    let script = r#"
+case "$*" in *deploy*) call=deploy;; *) call=start;; esac
+[ -e $D/$call-1 ] && case $call in
+  deploy) echo '{"vols": [{"name": "vol-a", "path": "/a"}]}'; exit;;
+  start) exit;;
+esac
+: > $D/$call-1
+mkdir -p vol-a
+echo $call > $D/began
+while :; do echo x > vol-a/file; done"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let began = folder.path().join("began");
+    let made = Command::new("mkfifo").arg(&began).status().expect("mkfifo");
+    assert!(made.success());
+    let script = script.replace("$D", folder.path().to_str().expect("UTF-8"));
+    let runtime = program(folder.path(), "runtime", &script);
+    let (unit, _files, _cache) = unit(&["-b", runtime.to_str().expect("UTF-8")]);
+    for call in ["deploy", "start"] {
+        let batch_id = unit.exec(json!([{"deploy": {}}, {"start": {}}])).await;
+        let pipe = began.clone();
+        let read = tokio::task::spawn_blocking(move || fs::read_to_string(pipe)).await;
+        let read = read.expect("no panic").expect("a pipe");
+        assert_eq!(read.trim(), call);
+        assert_eq!(
+            messages(&unit.run(json!([{"terminate": {}}])).await),
+            ["Ok"]
+        );
+        assert!(descendants(pid(&unit)).is_empty(), "{call} goes on");
+        assert!(!unit.work().join("vol-a").exists() || call == "deploy");
+        unit.results(&batch_id, 60.0, None).await.expect("results");
+    }
+    let results = unit.run(json!([{"deploy": {}}, {"start": {}}])).await;
+    assert_eq!(messages(&results), ["Ok"; 2]);
 }
 
 fn exe_unit(arguments: &[&str]) -> Output {

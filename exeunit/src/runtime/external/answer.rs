@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
 };
 
 use serde::Deserialize;
@@ -40,10 +40,10 @@ pub(super) enum AnswerError {
         name: String,
         reason: &'static str,
     },
-    #[error("cannot create the folder {name} of the volume {path}")]
+    #[error("cannot create {} for the volume {path}", .folder.display())]
     Create {
         path: String,
-        name: String,
+        folder: PathBuf,
         source: io::Error,
     },
 }
@@ -63,8 +63,8 @@ struct RawVolume {
 }
 
 impl Answer {
-    /// Reads an answer, and creates the folders of volumes that the runtime has not created in its work folder.
-    /// What comes before the first brace is not part of it, and what is empty says nothing.
+    /// Reads an answer of a runtime that works in a folder. What comes before the first brace is not part of it, and what is
+    /// empty says nothing.
     pub(super) fn read(text: &str, work: &Path) -> Result<Self, AnswerError> {
         let raw: Raw = match text.find('{') {
             Some(begin) => {
@@ -77,16 +77,28 @@ impl Answer {
             let text = reason.as_str().map(str::to_owned);
             return Err(AnswerError::Refused(text.unwrap_or(reason.to_string())));
         }
-        let volumes = raw.vols.into_iter().map(|volume| volume.create(work));
+        let volumes = raw.vols.into_iter().map(|volume| volume.placed(work));
         Ok(Self {
             volumes: Volumes(volumes.collect::<Result<_, _>>()?),
             start_mode: raw.start_mode,
         })
     }
+
+    /// Creates the folders of volumes that the runtime has not created by itself.
+    pub(super) fn create_folders(&self) -> Result<(), AnswerError> {
+        self.volumes.0.iter().try_for_each(|volume| {
+            fs::create_dir_all(&volume.folder).map_err(|source| AnswerError::Create {
+                path: volume.path.clone(),
+                folder: volume.folder.clone(),
+                source,
+            })
+        })
+    }
 }
 
 impl RawVolume {
-    fn create(self, work: &Path) -> Result<Volume, AnswerError> {
+    /// The volume in a work folder, which it does not lead out of.
+    fn placed(self, work: &Path) -> Result<Volume, AnswerError> {
         let mut parts = Path::new(&self.name).components();
         let is_name = matches!(
             (parts.next(), parts.next()),
@@ -100,18 +112,10 @@ impl RawVolume {
         {
             "that is no absolute path"
         } else {
-            let folder = work.join(&self.name);
-            return match fs::create_dir_all(&folder) {
-                Ok(()) => Ok(Volume {
-                    folder,
-                    path: self.path,
-                }),
-                Err(source) => Err(AnswerError::Create {
-                    path: self.path,
-                    name: self.name,
-                    source,
-                }),
-            };
+            return Ok(Volume {
+                folder: work.join(&self.name),
+                path: self.path,
+            });
         };
         Err(AnswerError::Volume {
             path: self.path,
@@ -127,7 +131,11 @@ mod tests {
 
     fn read(text: &str) -> Result<Answer, String> {
         let work = tempfile::tempdir().expect("a folder");
-        let answer = Answer::read(text, work.path()).map_err(|error| error.to_string())?;
+        let answer = Answer::read(text, work.path());
+        let left = fs::read_dir(work.path()).expect("a folder").count();
+        assert_eq!(left, 0, "what may make no sense is only read");
+        let answer = answer.map_err(|error| error.to_string())?;
+        answer.create_folders().expect("folders");
         for volume in &answer.volumes.0 {
             assert!(volume.folder.is_dir() && volume.folder.starts_with(work.path()));
         }

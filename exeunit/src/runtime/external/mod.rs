@@ -19,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -26,7 +27,7 @@ use tokio::{io::AsyncReadExt, sync::watch};
 
 use self::{
     answer::{Answer, StartMode},
-    service::Service,
+    service::{Service, Streams},
 };
 use super::{Outlet, Run, Runtime, out_of_order};
 use crate::{
@@ -78,6 +79,8 @@ pub(crate) struct ExternalRuntime {
     deployed: Option<Deployed>,
     /// None before `start`.
     started: Option<Started>,
+    /// A call that has not ended, or has not said hello.
+    calling: Option<Tied>,
     monitor: watch::Sender<Option<Monitor>>,
 }
 
@@ -100,6 +103,7 @@ impl ExternalRuntime {
             images,
             deployed: None,
             started: None,
+            calling: None,
             monitor: watch::Sender::new(None),
         }
     }
@@ -152,9 +156,10 @@ impl ExternalRuntime {
     }
 
     /// Makes a call that ends by itself, and returns what it has said.
-    async fn finish(&self, name: &str, line: &[OsString]) -> Result<String, Failure> {
+    async fn finish(&mut self, name: &str, line: &[OsString]) -> Result<String, Failure> {
         let before = fs::metadata(self.log()).map_or(0, |log| log.len());
-        let mut program = self.spawn_logged(line)?;
+        let program = self.spawn_logged(line)?;
+        let program = self.calling.insert(program);
         drop(program.child().stdin.take());
         let mut said = Vec::new();
         if let Some(stdout) = program.child().stdout.take() {
@@ -163,6 +168,7 @@ impl ExternalRuntime {
         }
         let status = program.wait().await;
         let status = status.map_err(|error| failed("wait for", &self.config.path, &error))?;
+        self.calling = None;
         if status.success() {
             return Ok(String::from_utf8_lossy(&said).into_owned());
         }
@@ -179,14 +185,17 @@ impl ExternalRuntime {
         self.config.work.join("logs/runtime.log")
     }
 
-    async fn start_service(&self, line: &[OsString]) -> Result<Service, Failure> {
+    async fn start_service(&mut self, line: &[OsString]) -> Result<Service, Failure> {
         let before = fs::metadata(self.log()).map_or(0, |log| log.len());
-        let started = Service::start(self.spawn_logged(line)?).await;
-        started.map_err(|error| {
+        let program = self.spawn_logged(line)?;
+        let greeted = Streams::open(self.calling.insert(program)).await;
+        let streams = greeted.map_err(|error| {
             let mut failure = Failure::of(&error);
             failure.message += &last_words(&self.log(), before);
             failure
-        })
+        })?;
+        let program = self.calling.take().ok_or_else(out_of_order)?;
+        Ok(Service::begin(program, streams))
     }
 }
 
@@ -220,7 +229,10 @@ impl Runtime for ExternalRuntime {
         let said = self.finish("deploy", &line).await?;
         let answer = Answer::read(&said, &self.config.work);
         let answer = answer.map_err(|error| Failure::of(&error))?;
-        self.deployed = Some(Deployed { image, answer });
+        // From here on, the folders are known to whoever clears up.
+        let deployed = self.deployed.insert(Deployed { image, answer });
+        let created = deployed.answer.create_folders();
+        created.map_err(|error| Failure::of(&error))?;
         Ok(said)
     }
 
@@ -231,14 +243,16 @@ impl Runtime for ExternalRuntime {
         let started = match deployed.answer.start_mode {
             StartMode::Blocking => {
                 let rest: Vec<&str> = std::iter::once("start").chain(args).collect();
-                let service = self.start_service(&self.call(image, &rest)).await?;
+                let line = self.call(image, &rest);
+                let service = self.start_service(&line).await?;
                 let monitor = Monitor::new(service.orders.clone(), service.counters.clone());
                 self.monitor.send_replace(Some(monitor));
                 Started::Service(Box::new(service), AtomicU64::new(0))
             }
             StartMode::Empty => {
                 let rest: Vec<&str> = ["start", "--"].into_iter().chain(args).collect();
-                self.finish("start", &self.call(image, &rest)).await?;
+                let line = self.call(image, &rest);
+                self.finish("start", &line).await?;
                 Started::OneShot
             }
         };
@@ -292,6 +306,10 @@ impl Runtime for ExternalRuntime {
         self.monitor.send_replace(None);
         if let Some(Started::Service(service, _)) = self.started.take() {
             service.stop().await;
+        }
+        // What was broken off writes to the folders until it has ended.
+        if let Some(program) = self.calling.take() {
+            program.wait_or_kill(Duration::ZERO).await;
         }
         if let Some(deployed) = self.deployed.take() {
             for volume in deployed.answer.volumes.0 {

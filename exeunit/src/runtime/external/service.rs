@@ -47,9 +47,15 @@ pub(super) struct Service {
     program: Tied,
 }
 
-impl Service {
+/// The streams of a program that has said hello.
+pub(super) struct Streams {
+    requests: Requests,
+    responses: Responses,
+}
+
+impl Streams {
     /// Waits until a program that was just started says hello.
-    pub(super) async fn start(mut program: Tied) -> Result<Self, ServiceError> {
+    pub(super) async fn open(program: &mut Tied) -> Result<Self, ServiceError> {
         let (Some(stdin), Some(stdout)) =
             (program.child().stdin.take(), program.child().stdout.take())
         else {
@@ -65,21 +71,31 @@ impl Service {
         };
         // One that has ended is told of by its exit code.
         let sent = requests.send(hello).await;
-        greeting(&mut program, &mut responses).await?;
+        greeting(program, &mut responses).await?;
         sent.map_err(ServiceError::Talk)?;
+        Ok(Self {
+            requests,
+            responses,
+        })
+    }
+}
+
+impl Service {
+    /// Talks to a program from here on.
+    pub(super) fn begin(program: Tied, streams: Streams) -> Self {
         let (orders, received) = mpsc::unbounded_channel();
         let (counted, counters) = watch::channel(Counters::default());
         let desk = Desk {
-            requests,
+            requests: streams.requests,
             ledger: Ledger::new(counted),
             warden: program.id(),
         };
-        tokio::spawn(desk.serve(received, responses));
-        Ok(Self {
+        tokio::spawn(desk.serve(received, streams.responses));
+        Self {
             orders,
             counters,
             program,
-        })
+        }
     }
 
     /// Ends it; when this returns, none of its processes is left.
