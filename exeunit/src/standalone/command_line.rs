@@ -65,13 +65,24 @@ pub(super) struct Common {
     #[arg(long)]
     pub(super) hostname: Option<String>,
 
-    /// Refused: there is no network
-    #[arg(long)]
+    /// Refused: commands are in no network of a foreign exe-unit's
+    #[arg(long, value_name = "URL")]
     pub(super) vpn_endpoint: Option<String>,
 
-    /// Refused: there is no network
-    #[arg(long)]
+    /// Refused: commands have no way to the internet
+    #[arg(long, value_name = "URL")]
     pub(super) inet_endpoint: Option<String>,
+}
+
+impl Common {
+    /// The option that asks for what there is not.
+    pub(super) fn network(&self) -> Option<&'static str> {
+        match (&self.vpn_endpoint, &self.inet_endpoint) {
+            (Some(_), _) => Some("--vpn-endpoint"),
+            (None, Some(_)) => Some("--inet-endpoint"),
+            (None, None) => None,
+        }
+    }
 }
 
 /// Volumes by their paths in the image.

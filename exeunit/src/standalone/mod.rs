@@ -56,6 +56,10 @@ enum RuntimeError {
     #[error("{0} is needed, and was not given")]
     Missing(&'static str),
     #[error(
+        "{0} was given, and there are no networks here: nobody would be reached by what is sent there"
+    )]
+    Network(&'static str),
+    #[error(
         "the volume {0} is none of the host's: sandboxes have no volumes of a given size here, and virtual machines do"
     )]
     Sized(String),
@@ -80,6 +84,9 @@ enum RuntimeError {
 }
 
 fn run(command_line: CommandLine) -> Result<(), RuntimeError> {
+    if let Some(option) = command_line.common.network() {
+        return Err(RuntimeError::Network(option));
+    }
     match (&command_line.mode, command_line.place) {
         (Mode::Deploy { .. }, _) => deploy(command_line),
         (Mode::Start { .. }, _) => start(&command_line),

@@ -367,6 +367,19 @@ fn exe_unit(arguments: &[&str]) -> Output {
 }
 
 #[test]
+fn our_runtime_refuses_networks() {
+    for option in ["--vpn-endpoint", "--inet-endpoint"] {
+        let mut command = Command::new(OURS);
+        command.args(["--workdir", "/", option, "udp://127.0.0.1:9", "start"]);
+        let output = command.output().expect("a runtime");
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let expected = format!("{option} was given, and there are no networks here");
+        assert!(stderr.contains(&expected), "{stderr}");
+    }
+}
+
+#[test]
 fn templates_and_tests_are_those_of_the_runtime() {
     for runtime in ["sandbox", OURS] {
         let output = exe_unit(&["-b", runtime, "offer-template"]);
