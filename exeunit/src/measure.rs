@@ -11,7 +11,10 @@ use rustix::{
     process::Pid,
 };
 
-use crate::{account::Account, sandbox::wire::Measured};
+use crate::{
+    account::{Account, Stat},
+    sandbox::wire::Measured,
+};
 
 /// A process and its descendants.
 pub(crate) fn family(root: Pid) -> BTreeSet<i32> {
@@ -51,10 +54,7 @@ fn parents() -> BTreeMap<i32, i32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let parent = |entry: fs::DirEntry| {
         let id = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read(entry.path().join("stat")).ok()?;
-        let stat = String::from_utf8_lossy(&stat);
-        let (_, fields) = stat.rsplit_once(") ")?;
-        Some((id, fields.split(' ').nth(1)?.parse().ok()?))
+        Some((id, Stat::of(&entry.path())?.parent()?))
     };
     processes.filter_map(parent).collect()
 }

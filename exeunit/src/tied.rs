@@ -37,7 +37,7 @@ use tokio::{process::Child, time::timeout};
 
 use crate::{
     Program,
-    sandbox::{become_unprivileged, close_inherited, is_root},
+    sandbox::{self, become_unprivileged, close_inherited, is_root},
 };
 
 /// A program to start, and what it is given.
@@ -170,21 +170,15 @@ pub(crate) fn warden_main() -> u8 {
     let parent = arguments.next();
     let call: Vec<OsString> = arguments.collect();
     match guard(parent, &call) {
-        Ok(status) => shell_code(status),
+        Ok(status) => {
+            let code = sandbox::ExitStatus::from(status).shell_code();
+            u8::try_from(code).unwrap_or(u8::MAX)
+        }
         Err(error) => {
             eprintln!("cannot guard a program: {error}");
             127
         }
     }
-}
-
-/// As a shell has it: of a signal, 128 and its number.
-fn shell_code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or(status.signal().map(|signal| 128 + signal))
-        .unwrap_or(1);
-    u8::try_from(code).unwrap_or(u8::MAX)
 }
 
 fn guard(parent: Option<OsString>, call: &[OsString]) -> io::Result<ExitStatus> {

@@ -1,7 +1,9 @@
 //! A command at work in a sandbox, as the host sees it.
 
 use std::{
+    os::unix::process::ExitStatusExt,
     pin::Pin,
+    process,
     task::{Context, Poll, ready},
 };
 
@@ -50,6 +52,17 @@ pub enum ExitStatus {
     Code(i32),
     /// By this signal.
     Signal(i32),
+}
+
+impl From<process::ExitStatus> for ExitStatus {
+    fn from(status: process::ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, Some(signal)) => Self::Signal(signal),
+            // Of one that has ended, it is either.
+            (None, None) => Self::Code(-1),
+        }
+    }
 }
 
 impl ExitStatus {

@@ -15,7 +15,6 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
-    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Stdio,
     sync::atomic::{AtomicU64, Ordering},
@@ -34,7 +33,7 @@ use crate::{
     Program,
     activity::Failure,
     image::Images,
-    sandbox::{self, Monitor, Process, RunError, SandboxGone, wire},
+    sandbox::{self, ExitStatus, Monitor, Process, RunError, SandboxGone, wire},
     script::Deployment,
     tied::{Call, Tied},
     transfer::Volumes,
@@ -172,11 +171,10 @@ impl ExternalRuntime {
         if status.success() {
             return Ok(String::from_utf8_lossy(&said).into_owned());
         }
-        let code = status.code().or(status.signal().map(|signal| 128 + signal));
         let words = last_words(&self.log(), before);
         let path = self.config.path.display();
         Err(Failure {
-            code: code.unwrap_or(Failure::NO_CODE),
+            code: ExitStatus::from(status).shell_code(),
             message: format!("the runtime {path} has failed to {name} ({status}){words}"),
         })
     }

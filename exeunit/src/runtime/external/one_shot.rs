@@ -1,6 +1,6 @@
 //! A call of a runtime program that runs one command.
 
-use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
+use std::process;
 
 use prost::bytes::{Bytes, BytesMut};
 use rustix::process::{Signal, kill_process};
@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     sandbox::{
-        Order, Process, WINDOW,
+        ExitStatus, Order, Process, WINDOW,
         wire::{End, Ended, Output, Report, Request},
     },
     tied::Tied,
@@ -109,10 +109,9 @@ async fn read(from: &mut Option<impl AsyncRead + Unpin>, room: usize) -> Option<
     }
 }
 
-fn end(status: ExitStatus) -> End {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => End::Code(code),
-        (None, Some(signal)) => End::Signal(signal),
-        (None, None) => End::Code(-1),
+fn end(status: process::ExitStatus) -> End {
+    match ExitStatus::from(status) {
+        ExitStatus::Code(code) => End::Code(code),
+        ExitStatus::Signal(signal) => End::Signal(signal),
     }
 }

@@ -9,6 +9,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::account::Stat;
+
 /// How often it is looked for processes that were born meanwhile.
 const LOOKS: usize = 100;
 /// How long it takes at least until one that was told to stop has.
@@ -59,12 +61,12 @@ fn family(root: Pid) -> Vec<Member> {
     let mut moving = BTreeSet::new();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     for entry in entries {
-        let id = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
-        let stat = fs::read(entry.path().join("stat")).unwrap_or_default();
-        if let (Some(id), Some((state, parent))) = (id, parse(&String::from_utf8_lossy(&stat))) {
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|name| name.parse().ok());
+        let stat = id.and_then(|_: i32| Stat::of(&entry.path()));
+        if let (Some(id), Some(stat)) = (id, stat)
+            && let (Some(state), Some(parent)) = (stat.state(), stat.parent())
+        {
             children.entry(parent).or_default().push(id);
             if !STILL.contains(&state) {
                 moving.insert(id);
@@ -90,14 +92,6 @@ fn family(root: Pid) -> Vec<Member> {
 /// The states of processes that are stopped, or have ended.
 const STILL: [&str; 4] = ["T", "t", "Z", "X"];
 
-/// The state and the parent in a `/proc/<pid>/stat`: `7 (name) S 1 …`, where the name may have parentheses and spaces of
-/// its own.
-fn parse(stat: &str) -> Option<(&str, i32)> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split_whitespace();
-    Some((fields.next()?, fields.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -107,15 +101,6 @@ mod tests {
     };
 
     use super::*;
-
-    #[test]
-    fn a_parent_is_read_whatever_the_name() {
-        for name in ["sh", "a b", ") R 1 (", "S) 9 9"] {
-            let stat = format!("7 ({name}) S 12 7 7 0 -1");
-            assert_eq!(parse(&stat), Some(("S", 12)));
-        }
-        assert_eq!(parse(""), None);
-    }
 
     #[test]
     fn who_has_left_the_process_group_is_killed_too() {
