@@ -281,6 +281,19 @@ esac"#;
         descendants(pid(&unit)).is_empty(),
         "what a call leaves running is killed"
     );
+
+    // One that is broken off as well, and before anything else is done.
+    unit.sh("mkfifo vol-a/began").await;
+    let script = "echo > vol-a/began; while :; do echo x > vol-a/file; done";
+    let batch_id = unit.exec(json!([sh(script)])).await;
+    let began = unit.work().join("vol-a/began");
+    let read = tokio::task::spawn_blocking(move || fs::read(began)).await;
+    read.expect("no panic").expect("a pipe");
+    assert_eq!(messages(&unit.run(json!([{"terminate": {}}])).await), ["Ok"]);
+    assert!(descendants(pid(&unit)).is_empty());
+    assert!(!unit.work().join("vol-a").exists());
+    let results = unit.results(&batch_id, 60.0, None).await.expect("results");
+    assert_eq!(messages(&results), ["the command was interrupted"]);
 }
 
 #[tokio::test]

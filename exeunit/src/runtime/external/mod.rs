@@ -23,6 +23,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{io::AsyncReadExt, sync::watch};
+use tokio_util::task::TaskTracker;
 
 use self::{
     answer::{Answer, StartMode},
@@ -92,7 +93,7 @@ struct Deployed {
 #[derive(Debug)]
 enum Started {
     Service(Box<Service>, AtomicU64),
-    OneShot,
+    OneShot(TaskTracker),
 }
 
 impl ExternalRuntime {
@@ -251,7 +252,7 @@ impl Runtime for ExternalRuntime {
                 let rest: Vec<&str> = ["start", "--"].into_iter().chain(args).collect();
                 let line = self.call(image, &rest);
                 self.finish("start", &line).await?;
-                Started::OneShot
+                Started::OneShot(TaskTracker::new())
             }
         };
         self.started = Some(started);
@@ -275,7 +276,7 @@ impl Runtime for ExternalRuntime {
                 };
                 sandbox::run_by(&service.orders, run).await
             }
-            Started::OneShot => {
+            Started::OneShot(programs) => {
                 let rest = ["run", "--entrypoint", &run.program, "--"];
                 let args = run.args.iter().map(String::as_str);
                 let rest: Vec<&str> = rest.into_iter().chain(args).collect();
@@ -286,7 +287,7 @@ impl Runtime for ExternalRuntime {
                     reason: failure.message,
                 })?;
                 drop(program.child().stdin.take());
-                Ok(one_shot::process(program))
+                Ok(one_shot::process(program, programs))
             }
         }
     }
@@ -302,8 +303,14 @@ impl Runtime for ExternalRuntime {
 
     async fn clear(&mut self) {
         self.monitor.send_replace(None);
-        if let Some(Started::Service(service, _)) = self.started.take() {
-            service.stop().await;
+        match self.started.take() {
+            Some(Started::Service(service, _)) => service.stop().await,
+            // Nobody waits for any of them now, which ends it.
+            Some(Started::OneShot(programs)) => {
+                programs.close();
+                programs.wait().await;
+            }
+            None => {}
         }
         // What was broken off writes to the folders until it has ended.
         if let Some(program) = self.calling.take() {

@@ -1,6 +1,6 @@
 //! A call of a runtime program that runs one command.
 
-use std::process;
+use std::{process, time::Duration};
 
 use prost::bytes::{Bytes, BytesMut};
 use rustix::process::{Signal, kill_process};
@@ -8,6 +8,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::mpsc,
 };
+use tokio_util::task::TaskTracker;
 
 use crate::{
     sandbox::{
@@ -23,8 +24,9 @@ const PIECE: usize = 32 << 10;
 /// The only command of its task.
 const ID: u64 = 0;
 
-/// Makes a program that was started, with its output in pipes, a process that can be waited for.
-pub(super) fn process(program: Tied) -> Process {
+/// Makes a program that was started, with its output in pipes, a process that can be waited for. It counts as one of
+/// `programs` until nothing of it is left, whoever waits for it.
+pub(super) fn process(program: Tied, programs: &TaskTracker) -> Process {
     let (orders, received_orders) = mpsc::unbounded_channel();
     let (reports, received_reports) = mpsc::unbounded_channel();
     let command = Command {
@@ -32,7 +34,7 @@ pub(super) fn process(program: Tied) -> Process {
         reports,
         window: WINDOW,
     };
-    tokio::spawn(command.serve(received_orders));
+    programs.spawn(command.serve(received_orders));
     Process::new(ID, orders, received_reports)
 }
 
@@ -55,8 +57,9 @@ impl Command {
                 order = orders.recv() => match order {
                     Some(Order::Tell(Request::Credit(credit))) => self.window += credit.bytes,
                     Some(Order::Tell(Request::Signal(signal))) => self.signal(signal.signal),
-                    // Dropping the program ends it.
-                    None | Some(Order::Tell(Request::Release(_)) | Order::Stop) => return,
+                    None | Some(Order::Tell(Request::Release(_)) | Order::Stop) => {
+                        return self.program.wait_or_kill(Duration::ZERO).await;
+                    }
                     Some(_) => {}
                 },
                 piece = read(&mut stdout, room), if room > 0 && stdout.is_some() => {
