@@ -13,13 +13,13 @@ use std::{
 use futures::{Stream, TryStreamExt};
 use prost::bytes::Bytes;
 use rustix::{
-    fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, openat, renameat, unlinkat},
+    fs::{CWD, FileType, Mode, OFlags, fstat, openat},
     io::Errno,
 };
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
 
-use super::TransferError;
+use super::{TransferError, draft::Draft};
 use crate::{
     sandbox::adopt_open,
     within::{self, Bounds},
@@ -29,8 +29,6 @@ use crate::{
 const PIECE: usize = 64 << 10;
 /// How much of a file is handed to the disk at once.
 const BUFFER: usize = 1 << 20;
-/// What a file is called in its folder until it is whole. One is written at a time.
-const PARTIAL: &str = ".transfer.partial";
 
 /// A folder of the host that a sandbox sees at a path of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,53 +178,6 @@ impl NewFile {
     }
 }
 
-/// A file without its final name yet, which is gone if it is dropped.
-#[derive(Debug)]
-pub(super) struct Draft {
-    folder: OwnedFd,
-    name: PathBuf,
-    is_finished: bool,
-}
-
-impl Draft {
-    /// Creates a file in a folder, which is to be called `name` there.
-    pub(super) fn create(folder: OwnedFd, name: &Path) -> rustix::io::Result<(Self, File)> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let create = || openat(&folder, PARTIAL, flags, Mode::from_raw_mode(0o644));
-        let file = match create() {
-            Err(Errno::EXIST) => {
-                unlinkat(&folder, PARTIAL, AtFlags::empty())?;
-                create()?
-            }
-            created => created?,
-        };
-        let draft = Self {
-            folder,
-            name: name.to_owned(),
-            is_finished: false,
-        };
-        adopt_open(&file)?;
-        Ok((draft, File::from(file)))
-    }
-
-    /// Gives it its name.
-    pub(super) fn finish(mut self) -> rustix::io::Result<()> {
-        renameat(&self.folder, PARTIAL, &self.folder, &self.name)?;
-        self.is_finished = true;
-        Ok(())
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            // It can only be gone already, with its folder.
-            let _ = unlinkat(&self.folder, PARTIAL, AtFlags::empty());
-        }
-    }
-}
-
 fn enter(volume: &Volume) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     openat(CWD.as_fd(), &volume.folder, flags, Mode::empty())
@@ -261,6 +212,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::transfer::draft::PARTIAL;
 
     /// A volume with a file, links that lead out of it, a pipe, and a secret beside it.
     struct Place {

@@ -3,6 +3,7 @@
 mod archive;
 mod container;
 mod digest;
+mod draft;
 mod fileset;
 mod gftp;
 mod http;

@@ -289,7 +289,10 @@ esac"#;
     let began = unit.work().join("vol-a/began");
     let read = tokio::task::spawn_blocking(move || fs::read(began)).await;
     read.expect("no panic").expect("a pipe");
-    assert_eq!(messages(&unit.run(json!([{"terminate": {}}])).await), ["Ok"]);
+    assert_eq!(
+        messages(&unit.run(json!([{"terminate": {}}])).await),
+        ["Ok"]
+    );
     assert!(descendants(pid(&unit)).is_empty());
     assert!(!unit.work().join("vol-a").exists());
     let results = unit.results(&batch_id, 60.0, None).await.expect("results");

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     sandbox::adopt_open,
     script::ArchiveFormat,
-    transfer::{container::Draft, fileset::Selection},
+    transfer::{draft::Draft, fileset::Selection},
     within,
 };
 
