@@ -48,7 +48,7 @@ mod state;
 
 pub use self::{
     builder::{LocalNodeBuilder, StartError},
-    clock::Clock,
+    clock::{Clock, Hands},
     entry::{NetworkError, YagnaOrLocal, main, yagna_or_local},
     local::{LocalNode, StopError},
     network::Quality,

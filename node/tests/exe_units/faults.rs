@@ -2,8 +2,9 @@
 
 use std::{fs, time::Duration};
 
+use chrono::TimeDelta;
 use libtest_mimic::Trial;
-use node::{LocalNode, Provider};
+use node::{Clock, Hands, LocalNode, Provider, Rules};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -36,6 +37,8 @@ struct Scene {
     node: LocalNode,
     requestor: Requestor,
     folder: TempDir,
+    /// Of the node's clock.
+    hands: Hands,
 }
 
 const FAULTY: &str = "faulty";
@@ -48,8 +51,10 @@ impl Scene {
         let file = folder.path().join("providers.toml");
         let faulty = format!("[[provider]]\nname = \"{FAULTY}\"\n[provider.faults]\n{fault}\n");
         fs::write(&file, format!("{faulty}[[provider]]\nname = \"sound\"\n")).unwrap();
+        let (clock, hands) = Clock::system().with_hands();
         let node = LocalNode::builder()
             .providers(Provider::read_file(&file).unwrap())
+            .clock(clock)
             .cache_folder(folder.path().join("cache"))
             .start()
             .await
@@ -58,6 +63,7 @@ impl Scene {
             requestor: Requestor::of(&node),
             node,
             folder,
+            hands,
         }
     }
 
@@ -83,12 +89,11 @@ impl Scene {
         agreement
     }
 
-    /// An activity under an agreement that a demand was changed for: the agreement, and the activity's path.
-    async fn activity(&self, change: impl FnOnce(&mut Value)) -> (String, String) {
+    /// An activity under a new agreement: the agreement, and the activity's path.
+    async fn activity(&self) -> (String, String) {
         let package = serve(image(self.folder.path()));
         let mut demand = self.demand().await;
         demand["properties"]["golem.srv.comp.task_package"] = json!(package);
-        change(&mut demand["properties"]);
         let id = self.requestor.subscribe(&demand).await;
         let event = self.requestor.negotiate(&id, &demand).await;
         let agreement = self.requestor.bind(&event["proposal"]).await;
@@ -198,21 +203,21 @@ async fn refuses_agreements() {
 }
 
 async fn approves_after() {
-    let scene = Scene::with("approves-after = 1.5").await;
-    let began = Instant::now();
+    let scene = Scene::with("approves-after = 600").await;
     let agreement = scene.confirm().await;
     let path = format!("/market-api/v1/agreements/{agreement}/wait?timeout");
     let early = scene.requestor.post_nothing(&format!("{path}=0")).await;
     assert_eq!(early.error(408), "Timeout");
+    scene.hands.forward(TimeDelta::minutes(10));
     let late = scene.requestor.post_nothing(&format!("{path}=20")).await;
     assert_eq!(late.status, 204, "{late:?}");
-    assert!(began.elapsed() >= Duration::from_millis(1500));
     scene.end().await;
 }
 
 async fn drops_agreement_after() {
-    let scene = Scene::with("drops-agreement-after = 1").await;
-    let (agreement, activity) = scene.activity(|_| ()).await;
+    let scene = Scene::with("drops-agreement-after = 600").await;
+    let (agreement, activity) = scene.activity().await;
+    scene.hands.forward(TimeDelta::minutes(10));
     scene.broken(&agreement).await;
     let (invoice, _) = scene.requestor.next_bill("invoice", BEGINNING).await;
     assert_eq!(invoice["agreementId"], agreement.as_str());
@@ -223,7 +228,7 @@ async fn drops_agreement_after() {
 
 async fn exe_unit_dies_at_command() {
     let scene = Scene::with("exe-unit-dies-at-command = 4").await;
-    let (agreement, activity) = scene.activity(|_| ()).await;
+    let (agreement, activity) = scene.activity().await;
     let echo = json!({"run": {"entry_point": "/bin/echo", "args": ["hello"], "capture": {"stdout": {"atEnd": {}}}}});
     let first = scene
         .exec(&activity, json!([{"deploy": {}}, {"start": {}}, echo]))
@@ -254,7 +259,7 @@ async fn exe_unit_dies_at_command() {
 async fn image_bytes_per_second() {
     const RATE: u64 = 500_000;
     let scene = Scene::with(&format!("image-bytes-per-second = {RATE}")).await;
-    let (_, activity) = scene.activity(|_| ()).await;
+    let (_, activity) = scene.activity().await;
     let length = fs::metadata(scene.folder.path().join("image.gvmi"))
         .unwrap()
         .len();
@@ -274,10 +279,8 @@ async fn image_bytes_per_second() {
 
 async fn breaks_unaccepted_after() {
     let scene = Scene::with("breaks-unaccepted-after = 1").await;
-    let often = |properties: &mut Value| {
-        properties["golem.com.scheme.payu.debit-note.interval-sec?"] = json!(1);
-    };
-    let (agreement, _) = scene.activity(often).await;
+    let (agreement, _) = scene.activity().await;
+    scene.hands.forward(Rules::default().note_interval);
     let reason = scene.broken(&agreement).await;
     assert_eq!(
         reason["golem.provider.code"], "DebitNotesDeadline",
@@ -290,19 +293,21 @@ async fn clock_skew() {
     // What ends within two hours is over already, as this provider believes.
     let scene = Scene::with("clock-skew = 7200").await;
     let requestor = &scene.requestor;
-    let offered = async |demand: &Value| {
+    // Providers put their offers up one after the other.
+    let offered = async |demand: &Value, count: usize| {
         let id = requestor.subscribe(demand).await;
-        let events = format!("/market-api/v1/demands/{id}/events?timeout=20&maxEvents=10");
-        let events = scene.get(&events).await;
-        let events = events.as_array().unwrap().iter();
-        let name = |event: &Value| text(&event["proposal"]["properties"]["golem.node.id.name"]);
-        let mut names: Vec<_> = events.map(name).collect();
+        let mut names = Vec::new();
+        while names.len() < count {
+            let event = requestor.next_event(&id).await;
+            let properties = &event["proposal"]["properties"];
+            names.push(text(&properties["golem.node.id.name"]));
+        }
         names.sort();
         names
     };
     let mut demand = requestor.demand().await;
-    assert_eq!(offered(&demand).await, ["sound"]);
+    assert_eq!(offered(&demand, 1).await, ["sound"]);
     demand["properties"]["golem.srv.comp.expiration"] = json!(far() + 3 * 3_600_000);
-    assert_eq!(offered(&demand).await, [FAULTY, "sound"]);
+    assert_eq!(offered(&demand, 2).await, [FAULTY, "sound"]);
     scene.end().await;
 }

@@ -1,5 +1,7 @@
 //! A node with exe-units that do what they are told, in sandboxes.
 
+#[path = "../node/clock.rs"]
+mod clock;
 mod faults;
 mod file_server;
 mod image;

@@ -1,7 +1,7 @@
 //! Agreements that the provider ends, as their requestor hears of it: why, and what is to be paid.
 
 use chrono::TimeDelta;
-use node::{Faults, Provider, Rules};
+use node::{Clock, Faults, LocalNodeBuilder, Provider, Rules};
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,9 +10,6 @@ use crate::{
 };
 
 const LONG_AGO: &str = "2000-01-01T00:00:00Z";
-
-/// Long enough to be bound by then.
-const SOON: TimeDelta = TimeDelta::milliseconds(700);
 
 /// The event that an agreement ends with, which was approved before.
 async fn terminated(requestor: &Requestor) -> Value {
@@ -31,13 +28,11 @@ async fn terminated(requestor: &Requestor) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agreement_that_nobody_uses_is_ended_and_costs_nothing() {
-    let impatient = Provider::new("impatient").rules(Rules {
-        idle_limit: SOON,
-        ..Rules::default()
-    });
-    let scene = Scene::start_with(|builder| builder.providers([impatient])).await;
+    let (clock, hands) = Clock::system().with_hands();
+    let scene = Scene::start_with(|builder| builder.clock(clock)).await;
     let requestor = &scene.requestor;
     let agreement = requestor.agree().await;
+    hands.forward(Rules::default().idle_limit);
     let event = terminated(requestor).await;
     assert_eq!(event["agreementId"], json!(agreement));
     let reason = json!({
@@ -57,24 +52,16 @@ async fn an_agreement_that_nobody_uses_is_ended_and_costs_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agreement_whose_notes_nobody_accepts_is_ended_and_billed() {
     let strict = Provider::new("strict").faults(Faults {
-        breaks_unaccepted_after: Some(SOON),
+        breaks_unaccepted_after: Some(TimeDelta::milliseconds(500)),
         ..Faults::default()
     });
-    let mut scene = Scene::start_with(|builder| builder.providers([strict])).await;
+    let (clock, hands) = Clock::system().with_hands();
+    let builder = |builder: LocalNodeBuilder| builder.clock(clock).providers([strict]);
+    let mut scene = Scene::start_with(builder).await;
     let requestor = scene.requestor.clone();
-    let mut demand = requestor.demand().await;
-    demand["properties"]["golem.com.scheme.payu.debit-note.interval-sec?"] = json!(1);
-    let id = requestor.subscribe(&demand).await;
-    let proposal = requestor.negotiate(&id, &demand).await["proposal"].clone();
-    let agreement = requestor.bind(&proposal).await;
-    let creating = tokio::spawn({
-        let requestor = requestor.clone();
-        async move { requestor.create_activity(&agreement).await }
-    });
-    let started = scene.started().await;
-    let mut peer = scene.speak_for(&started).await;
-    creating.await.unwrap();
+    let (_, started, mut peer) = scene.activity().await;
     peer.report_usage(&started.activity, [2.0, 0.0]).await;
+    hands.forward(Rules::default().note_interval);
 
     let reason = terminated(&requestor).await["reason"].clone();
     assert_eq!(reason["golem.provider.code"], "DebitNotesDeadline");

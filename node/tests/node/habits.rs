@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use exeunit::Program;
-use node::{Faults, Provider, Stage};
+use node::{Clock, Faults, Provider, Stage};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    clock::odd_clock,
     recorded::check,
     requestor::{PLATFORM, Requestor, text},
-    rest::odd_clock,
     scene::{Scene, script},
 };
 
@@ -122,12 +122,13 @@ async fn who_waits_for_an_approval_hears_that_it_is_too_late() {
         never_answers: Some(Stage::Agreements),
         ..Faults::default()
     });
-    let scene = Scene::start_with(|builder| builder.providers([silent])).await;
+    let (clock, hands) = Clock::system().with_hands();
+    let scene = Scene::start_with(|builder| builder.clock(clock).providers([silent])).await;
     let requestor = &scene.requestor;
     let demand = requestor.demand().await;
     let id = requestor.subscribe(&demand).await;
     let proposal = requestor.negotiate(&id, &demand).await["proposal"].clone();
-    let valid_to = Utc::now() + TimeDelta::seconds(1);
+    let valid_to = Utc::now() + TimeDelta::minutes(10);
     let agreement = requestor
         .create_agreement(&proposal, &valid_to.to_rfc3339())
         .await;
@@ -136,6 +137,7 @@ async fn who_waits_for_an_approval_hears_that_it_is_too_late() {
         .post_nothing(&format!("{path}/confirm"))
         .await
         .ok();
+    hands.forward(TimeDelta::minutes(10));
     let waited = requestor
         .post_nothing(&format!("{path}/wait?timeout=60"))
         .await;
@@ -220,7 +222,7 @@ async fn usage_cannot_be_put() {
 /// yapapi takes an invoice for its own by these.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invoice_is_for_who_asked_and_on_the_platform_of_the_allocation() {
-    let scene = Scene::start().await;
+    let scene = Scene::start_with(|builder| builder.clock(odd_clock())).await;
     let requestor = &scene.requestor;
     let agreement = requestor.agree().await;
     requestor.terminate(&agreement).await;

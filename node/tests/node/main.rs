@@ -4,6 +4,7 @@ mod activity;
 mod breaches;
 mod bus;
 mod client;
+mod clock;
 mod habits;
 mod lifecycle;
 mod market;

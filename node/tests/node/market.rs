@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use node::Provider;
 use serde_json::{Value, json};
 
-use crate::{recorded::check, requestor::text, rest::odd_clock, scene::Scene};
+use crate::{clock::odd_clock, recorded::check, requestor::text, scene::Scene};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deal_looks_as_recorded() {

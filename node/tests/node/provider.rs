@@ -19,7 +19,7 @@ struct Market {
 impl Market {
     async fn open() -> Self {
         let two = |builder: LocalNodeBuilder| {
-            let builder = builder.clock(crate::rest::odd_clock());
+            let builder = builder.clock(crate::clock::odd_clock());
             builder
                 .providers([])
                 .app_key("asks", None)

@@ -3,7 +3,7 @@
 use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::json;
 
-use crate::{recorded::check, requestor::Requestor, scene::Scene};
+use crate::{clock::odd_clock, recorded::check, requestor::Requestor, scene::Scene};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_who_has_the_app_key_is_let_in() {
@@ -281,14 +281,4 @@ async fn money_looks_as_recorded() {
         .ok();
     assert_eq!(accounts[0]["platform"], "erc20-holesky-tglm");
     assert_eq!(accounts[0]["address"], json!(identity));
-}
-
-/// A clock whose times have all their decimal places.
-pub(crate) fn odd_clock() -> node::Clock {
-    node::Clock::new(|| {
-        let now = chrono::Utc::now();
-        let nanoseconds = now.timestamp_subsec_nanos();
-        let odd = nanoseconds / 1_000_000 * 1_000_000 + 123_456;
-        now + chrono::TimeDelta::nanoseconds(i64::from(odd) - i64::from(nanoseconds))
-    })
 }

@@ -28,7 +28,7 @@ use self::{
     recording::{End, Line, Recording},
     session::Session,
 };
-use crate::{file_server::serve, image::image, requestor::Requestor};
+use crate::{clock::odd_clock, file_server::serve, image::image, requestor::Requestor};
 
 /// A recording, where it is.
 macro_rules! recording {
@@ -74,6 +74,7 @@ async fn as_requestor(recording: Recording) {
     let node = LocalNode::builder()
         .providers([provider.property("golem.runtime.name", RUNTIME)])
         .cache_folder(folder.path().join("cache"))
+        .clock(odd_clock())
         .app_key("asks", None)
         .app_key("asked-before", None)
         .start()

@@ -13,6 +13,7 @@ use super::{
     session::Session,
 };
 use crate::{
+    clock::odd_clock,
     peer::Peer,
     requestor::{Requestor, text},
 };
@@ -45,6 +46,7 @@ async fn demand(requestor: &Requestor) -> Value {
 pub(super) async fn replay(mut recording: Recording) {
     let node = LocalNode::builder()
         .providers([])
+        .clock(odd_clock())
         .app_key("asks", None)
         .app_key("runs", None)
         .start()
