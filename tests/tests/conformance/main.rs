@@ -252,7 +252,7 @@ fn golem_js_hears_that_a_provider_drops_an_agreement() {
     let providers = r#"
         [[provider]]
         name = "fickle"
-        faults = { drops-agreement-after = 8 }
+        faults = { drops-agreement-after = 20 }
     "#;
     let settings = Settings {
         providers: Some(providers),
