@@ -117,10 +117,12 @@ const DEFAULT_PAYMENT_TIMEOUT: TimeDelta = TimeDelta::hours(24);
 impl Contract {
     /// What both sides agreed on `now`; nothing if that names no price.
     pub(super) fn new(offer: &Properties, demand: &Properties, now: DateTime<Utc>) -> Option<Self> {
-        let agreed = |name| offer.number(name).map(seconds);
+        let agreed = |name| seconds(offer.number(name)?);
         let note_interval = agreed(NOTE_INTERVAL).or(Some(TimeDelta::seconds(120)));
         // What only one side asks for is not agreed on.
-        let accept_timeout = demand.number(ACCEPT_TIMEOUT).map(seconds);
+        let accept_timeout = demand
+            .number(ACCEPT_TIMEOUT)
+            .and_then(|_| agreed(ACCEPT_TIMEOUT));
         Some(Self {
             price: Price::of(offer)?,
             note_interval,
@@ -251,6 +253,32 @@ impl Contract {
     }
 }
 
-fn seconds(seconds: f64) -> TimeDelta {
-    TimeDelta::milliseconds((seconds * 1000.0) as i64)
+/// A time of so many seconds, if it is one that somebody may wait for.
+fn seconds(seconds: f64) -> Option<TimeDelta> {
+    /// A thousand years.
+    const LONGEST: f64 = 1000.0 * 366.0 * 86_400.0;
+    let is_time = seconds > 0.0 && seconds <= LONGEST;
+    is_time.then(|| TimeDelta::milliseconds((seconds * 1000.0) as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_nonsense() {
+        for nonsense in [
+            -1e300,
+            -1e15,
+            -1.0,
+            0.0,
+            1e15,
+            1e300,
+            f64::INFINITY,
+            f64::NAN,
+        ] {
+            assert_eq!(seconds(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(seconds(1.5), Some(TimeDelta::milliseconds(1500)));
+    }
 }

@@ -154,9 +154,11 @@ fn adopt_accept_timeout(answer: &mut Properties, demand: &Properties) -> Result<
     else {
         return Ok(());
     };
-    if wanted > offered {
+    // A comparison with what is no number is false.
+    let is_possible = wanted > 0.0 && wanted <= offered;
+    if !is_possible {
         return Err(for_good(format!(
-            "{ACCEPT_TIMEOUT} may be at most {offered}, not {wanted}"
+            "{ACCEPT_TIMEOUT} must be more than 0 and at most {offered}, not {wanted}"
         )));
     }
     if let Some(wanted) = demand.get(ACCEPT_TIMEOUT) {
@@ -169,7 +171,11 @@ fn adopt_price(answer: &mut Properties, demand: &Properties) -> Result<(), Reaso
     let Some(wanted) = demand.get(COEFFICIENTS) else {
         return Ok(());
     };
-    let covered = Price::of(demand)
+    let demanded = Price::of(demand);
+    if demanded.as_ref().is_some_and(|price| !price.is_payable()) {
+        return Err(for_good(format!("{COEFFICIENTS} is more than can be paid")));
+    }
+    let covered = demanded
         .zip(Price::of(answer))
         .is_some_and(|(demanded, offered)| demanded.covers(&offered));
     if !covered {
@@ -296,7 +302,7 @@ mod tests {
             ),
             (
                 json!({platform: "p", EXPIRATION: minutes(9), ACCEPT_TIMEOUT: 241}),
-                "golem.com.payment.debit-notes.accept-timeout? may be at most 240, not 241",
+                "golem.com.payment.debit-notes.accept-timeout? must be more than 0 and at most 240, not 241",
             ),
             (
                 json!({platform: "p", EXPIRATION: minutes(9), NOTE_INTERVAL: 0}),
@@ -310,8 +316,31 @@ mod tests {
                 json!({platform: "p", EXPIRATION: minutes(9), COEFFICIENTS: [0.2, 0.0, 0.0]}),
                 "golem.com.pricing.model.linear.coeffs is less than what was offered",
             ),
+            (
+                json!({platform: "p", EXPIRATION: minutes(9), COEFFICIENTS: [0.2, 1e25, 0.0]}),
+                "golem.com.pricing.model.linear.coeffs is more than can be paid",
+            ),
         ] {
             assert_eq!(answer(demand.clone()), Err(reason.to_owned()), "{demand}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_no_times_are_rejected() {
+        let numbers = [
+            json!(-1e300),
+            json!(-1e15),
+            json!(-1),
+            json!(0),
+            json!(1e300),
+        ];
+        let texts = ["-inf", "inf", "NaN"].map(|text| json!(text));
+        for number in numbers.into_iter().chain(texts) {
+            for name in [ACCEPT_TIMEOUT, NOTE_INTERVAL, PAYMENT_TIMEOUT, EXPIRATION] {
+                let mut demand = json!({CHOSEN_PLATFORM: "p", EXPIRATION: minutes(9)});
+                demand[name] = number.clone();
+                assert!(answer(demand.clone()).is_err(), "{demand}");
+            }
         }
     }
 }

@@ -41,6 +41,12 @@ impl Price {
                 .all(|(own, other)| own >= other)
     }
 
+    /// Whether there is money enough for what an activity may well use: some years of each counter.
+    pub(super) fn is_payable(&self) -> bool {
+        const MUCH: f64 = 1e8;
+        self.cost(&vec![MUCH; self.counters()]).is_some()
+    }
+
     /// What an activity costs that has used so much; nothing if those are no numbers that can be.
     pub(super) fn cost(&self, usage: &[f64]) -> Option<Amount> {
         let mut cost = self.start;
