@@ -267,9 +267,9 @@ impl Activities {
         state: ActivityState,
     ) -> Result<(), NoActivity> {
         self.roster
-            .ask(move |roster, _| {
+            .ask(move |roster, now| {
                 roster.check_provider(provider, &id)?;
-                roster.report_state(&id, state)
+                roster.report_state(&id, state, now)
             })
             .await
     }

@@ -38,7 +38,7 @@ async fn note(call: &Call, roster: &Owned<Roster>) -> Result<(), CallError> {
             let id = ActivityId::from(activity_id);
             tracing::debug!(activity = %id, state = ?state.state, reason = ?state.reason, "state");
             roster
-                .ask(move |roster, _| roster.report_state(&id, state))
+                .ask(move |roster, now| roster.report_state(&id, state, now))
                 .await
         }
         SetUsage::NAME => {

@@ -51,6 +51,9 @@ struct Activity {
     usage: ActivityUsage,
     ending: bool,
     created: DateTime<Utc>,
+    /// Since when it is terminated.
+    #[serde(default)]
+    ended: Option<DateTime<Utc>>,
     /// What it was told to run, the oldest first.
     batches: Vec<BatchId>,
 }
@@ -85,6 +88,13 @@ struct Order {
 pub(crate) struct NoActivity(pub(crate) ActivityId);
 
 entity!(Activity, "activities");
+
+impl Activity {
+    fn over_since(&self) -> Option<DateTime<Utc>> {
+        let is_over = self.state.state.0 == State::Terminated;
+        is_over.then(|| self.ended.unwrap_or(self.created))
+    }
+}
 
 impl Happening for Order {
     const LOG: &'static str = "orders";
@@ -124,12 +134,11 @@ impl Roster {
             },
             ending: false,
             created: now,
+            ended: None,
             batches: Vec::new(),
         };
         self.activities.insert(id.clone(), activity);
-        let is_over = |one: &Activity| one.state.state.0 == State::Terminated;
-        self.activities
-            .forget(|one| is_over(one).then_some(one.created));
+        self.activities.forget(now, Activity::over_since);
         let create = ProviderEventType::CreateActivity {
             requestor_pub_key: None,
         };
@@ -169,10 +178,12 @@ impl Roster {
         &mut self,
         id: &ActivityId,
         state: ActivityState,
+        now: DateTime<Utc>,
     ) -> Result<(), NoActivity> {
         let activity = self.get_mut(id)?;
         if activity.state.state.0 != State::Terminated {
             activity.state = state;
+            activity.ended = (activity.state.state.0 == State::Terminated).then_some(now);
             self.changes.push(Topic::Activity(id.clone()));
         }
         Ok(())

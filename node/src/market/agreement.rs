@@ -36,6 +36,9 @@ pub(super) struct Agreement {
     pub(super) valid_to: DateTime<Utc>,
     pub(super) created: DateTime<Utc>,
     pub(super) approved: Option<DateTime<Utc>>,
+    /// Since when it is no more.
+    #[serde(default)]
+    pub(super) ended: Option<DateTime<Utc>>,
     pub(super) confirmed: bool,
     pub(super) state: State,
     /// Why it is no more, as the side says that ended it.
@@ -162,6 +165,20 @@ impl Agreement {
         !matches!(self.state, State::Proposal | State::Pending)
     }
 
+    /// Since when nobody is bound any more, if so.
+    fn over_since(&self) -> Option<DateTime<Utc>> {
+        let is_over = self.is_decided() && self.state != State::Approved;
+        is_over.then(|| self.ended.unwrap_or(self.created))
+    }
+
+    /// Takes on another state.
+    fn enter(&mut self, state: State, now: DateTime<Utc>) {
+        self.state = state;
+        if self.is_decided() && state != State::Approved {
+            self.ended = Some(now);
+        }
+    }
+
     pub(super) fn side_of(&self, node: NodeId) -> Option<Side> {
         match node {
             node if node == self.demand.owner => Some(Side::Requestor),
@@ -199,14 +216,13 @@ impl Board {
             valid_to,
             created: now,
             approved: None,
+            ended: None,
             confirmed: false,
             state: State::Proposal,
             reason: None,
         };
         self.agreements.insert(id.clone(), agreement);
-        let is_over = |one: &Agreement| one.is_decided() && one.state != State::Approved;
-        self.agreements
-            .forget(|one| is_over(one).then_some(one.created));
+        self.agreements.forget(now, Agreement::over_since);
         self.deadlines
             .insert((valid_to, Deadline::Agreement(id.clone())));
         Ok(id)
@@ -267,13 +283,14 @@ impl Board {
         let agreement = self.agreements.get_mut(id).ok_or_else(not_found)?;
         let side = agreement.side_of(caller).filter(|side| step.is_for(*side));
         let side = side.ok_or_else(not_found)?;
-        agreement.state = step
+        let next = step
             .after(agreement.state)
             .ok_or_else(|| AgreementError::State {
                 id: id.clone(),
                 state: agreement.state,
                 step: step.participle(),
             })?;
+        agreement.enter(next, now);
         if agreement.is_decided() {
             let deadline = (agreement.valid_to, Deadline::Agreement(id.clone()));
             self.deadlines.remove(&deadline);
@@ -345,11 +362,11 @@ impl Board {
     }
 
     /// Ends an agreement that was not approved in time.
-    pub(super) fn expire(&mut self, id: &AgreementId) {
+    pub(super) fn expire(&mut self, id: &AgreementId, now: DateTime<Utc>) {
         if let Some(agreement) = self.agreements.get_mut(id)
             && let Some(state) = Step::Expire.after(agreement.state)
         {
-            agreement.state = state;
+            agreement.enter(state, now);
             self.changes.push(Topic::Agreement(id.clone()));
         }
     }

@@ -265,7 +265,7 @@ impl Machine for Board {
             match deadline {
                 Deadline::Subscription(id) => self.take_down(&id),
                 Deadline::Scan(id) => self.drop_unused_scan(&id, now),
-                Deadline::Agreement(id) => self.expire(&id),
+                Deadline::Agreement(id) => self.expire(&id, now),
             }
         }
     }

@@ -211,7 +211,7 @@ impl Book {
         }
         self.allocations.insert(id, allocation.clone());
         self.allocations
-            .forget(|one| one.released.then_some(one.created_ts));
+            .forget(now, |one| one.released.then_some(one.updated_ts));
         Ok(allocation)
     }
 
@@ -271,9 +271,10 @@ impl Book {
         &mut self,
         caller: NodeId,
         id: &AllocationId,
+        now: DateTime<Utc>,
     ) -> Result<(), AllocationError> {
         self.standing(caller, id)?;
-        self.close(id);
+        self.close(id, now);
         Ok(())
     }
 
@@ -330,9 +331,10 @@ impl Book {
         Ok(allocation)
     }
 
-    pub(super) fn close(&mut self, id: &AllocationId) {
+    pub(super) fn close(&mut self, id: &AllocationId, now: DateTime<Utc>) {
         if let Some(allocation) = self.allocations.get_mut(id) {
             allocation.released = true;
+            allocation.updated_ts = now;
         }
     }
 }

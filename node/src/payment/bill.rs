@@ -30,6 +30,8 @@ pub(crate) struct Bill {
     pub(super) created: DateTime<Utc>,
     pub(super) due: Option<DateTime<Utc>>,
     pub(super) status: DocumentStatus,
+    /// Since when nothing more can come of it.
+    pub(super) over_since: Option<DateTime<Utc>>,
     /// What is on its way since it was accepted, and from which allocation.
     pub(super) paying: Option<(Amount, AllocationId)>,
 }
@@ -217,6 +219,22 @@ impl Bill {
         &self.id
     }
 
+    /// Whether it is a debit note.
+    pub(super) fn is_note(&self) -> bool {
+        self.kind() == BillKind::DebitNote
+    }
+
+    /// Since when nothing is to come of it, if so.
+    pub(super) fn over_since(&self) -> Option<DateTime<Utc>> {
+        match self.status {
+            DocumentStatus::Settled | DocumentStatus::Cancelled => {
+                Some(self.over_since.unwrap_or(self.created))
+            }
+            // A debit note that nobody has answered is followed by an invoice.
+            _ => (self.is_note() && self.paying.is_none()).then_some(self.created),
+        }
+    }
+
     /// It cannot be accepted or rejected, being what it is.
     pub(super) fn refusal(&self) -> BillError {
         BillError::Status {
@@ -276,6 +294,7 @@ impl Book {
             created: now,
             due,
             status: DocumentStatus::Issued,
+            over_since: None,
             paying: None,
         };
         self.bills.insert(bill.id.clone(), bill.clone());
@@ -296,7 +315,7 @@ impl Book {
             return Ok(());
         }
         let recipient = bill.parties.recipient;
-        self.set_status(id, DocumentStatus::Received);
+        self.set_status(id, DocumentStatus::Received, now);
         self.announce(recipient, kind, id, BillEvent::Received, now);
         Ok(())
     }
@@ -317,7 +336,7 @@ impl Book {
             _ => return Err(bill.refusal()),
         };
         let recipient = bill.parties.recipient;
-        self.set_status(id, DocumentStatus::Cancelled);
+        self.set_status(id, DocumentStatus::Cancelled, now);
         if was_sent {
             self.announce(recipient, kind, id, BillEvent::Cancelled, now);
         }
@@ -375,9 +394,11 @@ impl Book {
         Ok(bill)
     }
 
-    pub(super) fn set_status(&mut self, id: &BillId, status: DocumentStatus) {
+    pub(super) fn set_status(&mut self, id: &BillId, status: DocumentStatus, now: DateTime<Utc>) {
         if let Some(bill) = self.bills.get_mut(id) {
+            let is_over = matches!(status, DocumentStatus::Settled | DocumentStatus::Cancelled);
             bill.status = status;
+            bill.over_since = is_over.then_some(now);
         }
     }
 }

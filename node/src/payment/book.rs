@@ -6,8 +6,8 @@ use std::{
     str::FromStr,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
-use ya_client_model::{NodeId, payment::DocumentStatus};
+use chrono::{DateTime, Utc};
+use ya_client_model::NodeId;
 
 use super::{
     allocation::Allocation,
@@ -38,9 +38,6 @@ pub(crate) struct Book {
     pub(super) deadlines: BTreeSet<(DateTime<Utc>, Deadline)>,
     pub(super) changes: Vec<Topic>,
 }
-
-/// How long a debit note is remembered to which nobody has said anything, where there are many.
-const UNANSWERED: TimeDelta = TimeDelta::hours(1);
 
 /// What somebody may wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -155,19 +152,19 @@ impl Book {
     }
 
     /// Forgets old bills of which nothing is to come, where there are many.
+    ///
+    /// An invoice goes after all debit notes of its agreement, and with it what was accepted under that: a note that is
+    /// accepted pays only what was not accepted before.
     pub(super) fn forget_bills(&mut self, now: DateTime<Utc>) {
-        let is_over = |bill: &Bill| match bill.status {
-            DocumentStatus::Settled | DocumentStatus::Cancelled => true,
-            // A debit note that nobody has answered was followed by an invoice.
-            _ => {
-                matches!(bill.subject, Subject::Activity { .. })
-                    && bill.paying.is_none()
-                    && bill.created < now - UNANSWERED
-            }
-        };
-        let forgotten = self
-            .bills
-            .forget(|bill| is_over(bill).then_some(bill.created));
+        if !self.bills.are_many() {
+            return;
+        }
+        let notes = self.bills.values().filter(|bill| bill.is_note());
+        let with_notes: BTreeSet<_> = notes.map(|note| note.parties.agreement.clone()).collect();
+        let forgotten = self.bills.forget(now, |bill| {
+            let is_first = bill.is_note() || !with_notes.contains(&bill.parties.agreement);
+            bill.over_since().filter(|_| is_first)
+        });
         for bill in forgotten {
             match bill.subject {
                 Subject::Activity { activity, .. } => {
@@ -269,7 +266,7 @@ impl Machine for Book {
                 return;
             }
             match deadline {
-                Deadline::Release(id) => self.close(&id),
+                Deadline::Release(id) => self.close(&id, now),
                 Deadline::Settle(id) => self.settle(&id, now),
             }
         }

@@ -139,7 +139,7 @@ impl Payments {
         id: AllocationId,
     ) -> Result<(), AllocationError> {
         self.book
-            .ask(move |book, _| book.release(caller, &id))
+            .ask(move |book, now| book.release(caller, &id, now))
             .await
     }
 

@@ -101,7 +101,7 @@ impl Book {
         if let Some(bill) = self.bills.get_mut(id) {
             bill.paying = Some((needed, acceptance.allocation_id.clone()));
         }
-        self.set_status(id, DocumentStatus::Accepted);
+        self.set_status(id, DocumentStatus::Accepted, now);
         self.announce(issuer, kind, id, BillEvent::Accepted, now);
         self.deadlines
             .insert((now + SETTLING, Deadline::Settle(id.clone())));
@@ -124,7 +124,7 @@ impl Book {
             _ => return Err(bill.refusal()),
         }
         let issuer = bill.parties.issuer;
-        self.set_status(id, DocumentStatus::Rejected);
+        self.set_status(id, DocumentStatus::Rejected, now);
         self.announce(issuer, kind, id, BillEvent::Rejected(rejection), now);
         Ok(())
     }
@@ -142,7 +142,7 @@ impl Book {
             Subject::Activity { activity, .. } => Some(activity.clone()),
             Subject::Agreement { .. } => None,
         };
-        self.set_status(id, DocumentStatus::Settled);
+        self.set_status(id, DocumentStatus::Settled, now);
         for party in [parties.issuer, parties.recipient] {
             self.announce(party, kind, id, BillEvent::Settled, now);
         }

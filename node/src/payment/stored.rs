@@ -26,6 +26,8 @@ struct StoredBill {
     created: DateTime<Utc>,
     due: Option<DateTime<Utc>>,
     status: DocumentStatus,
+    #[serde(default)]
+    over_since: Option<DateTime<Utc>>,
     paying: Option<(Amount, AllocationId)>,
 }
 

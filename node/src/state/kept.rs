@@ -6,12 +6,15 @@ use std::{
     ops::Deref,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::store::{Record, StateError, Store};
 
 /// How many entries of a kind are remembered, at least; what is not over is never forgotten.
 pub(crate) const REMEMBERED: usize = 4000;
+
+/// How long what is over is remembered, at least: there is somebody who has something to do about it.
+pub(crate) const REMEMBERED_FOR: TimeDelta = TimeDelta::hours(1);
 
 /// Something that a node keeps in a table of its own.
 pub(crate) trait Entity: Sized {
@@ -50,6 +53,8 @@ pub(crate) struct Kept<K, V> {
     entries: BTreeMap<K, V>,
     /// None where nothing is written down.
     changed: Option<BTreeSet<K>>,
+    /// How many there were when it was last looked for what can be forgotten.
+    left: usize,
 }
 
 impl<K, V> Default for Kept<K, V> {
@@ -58,6 +63,7 @@ impl<K, V> Default for Kept<K, V> {
         Self {
             entries: BTreeMap::new(),
             changed: None,
+            left: 0,
         }
     }
 }
@@ -88,24 +94,35 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         self.entries.insert(key, entry)
     }
 
-    /// Forgets the oldest entries that are over, if there are more than [`REMEMBERED`]: `over` says when such a one began. In
-    /// the store they stay. Gives back what was forgotten.
-    pub(crate) fn forget(&mut self, over: impl Fn(&V) -> Option<DateTime<Utc>>) -> Vec<V> {
-        let surplus = self.entries.len().saturating_sub(REMEMBERED);
-        // Many at a time, as all have to be looked at.
-        if surplus < REMEMBERED / 8 {
+    /// Forgets the entries that have been over for longest, [`REMEMBERED_FOR`] at least, if there are more than
+    /// [`REMEMBERED`]: `over` says since when one is. In the store they stay. Gives back what was forgotten.
+    pub(crate) fn forget(
+        &mut self,
+        now: DateTime<Utc>,
+        over: impl Fn(&V) -> Option<DateTime<Utc>>,
+    ) -> Vec<V> {
+        if !self.are_many() {
             return Vec::new();
         }
+        let surplus = self.entries.len() - REMEMBERED;
         let changed = self.changed.as_ref();
         let is_written = |key: &K| changed.is_none_or(|changed| !changed.contains(key));
         let entries = self.entries.iter().filter(|(key, _)| is_written(key));
         let mut those: Vec<_> = entries
             .filter_map(|(key, entry)| Some((over(entry)?, key.clone())))
+            .filter(|(since, _)| *since <= now - REMEMBERED_FOR)
             .collect();
         those.sort();
         those.truncate(surplus);
         let forgotten = those.iter().filter_map(|(_, key)| self.entries.remove(key));
-        forgotten.collect()
+        let forgotten = forgotten.collect();
+        self.left = self.entries.len();
+        forgotten
+    }
+
+    /// Whether it is time to forget some: many at a time, as all have to be looked at.
+    pub(crate) fn are_many(&self) -> bool {
+        self.entries.len() >= self.left.max(REMEMBERED) + REMEMBERED / 8
     }
 
     /// Forgets an entry. In the store it stays.
@@ -124,6 +141,7 @@ impl<K: Ord + Clone + Display + From<String>, V: Entity> Kept<K, V> {
         Ok(Self {
             entries: entries.map(|(id, entry)| (id.into(), entry)).collect(),
             changed: Some(BTreeSet::new()),
+            left: 0,
         })
     }
 

@@ -15,4 +15,6 @@ pub(crate) use self::{
     logs::{Happening, Logs},
     store::{Record, Store},
 };
+#[cfg(test)]
+pub(crate) use kept::REMEMBERED;
 pub use store::StateError;

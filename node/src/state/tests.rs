@@ -4,7 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{Happening, Kept, Logs, StateError, Store, entity, kept::REMEMBERED};
+use super::{
+    Happening, Kept, Logs, StateError, Store, entity,
+    kept::{REMEMBERED, REMEMBERED_FOR},
+};
 use crate::id::ActivityId;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,22 +137,32 @@ fn the_oldest_of_what_is_over_is_forgotten_but_stays_in_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(&folder).unwrap();
     let mut things = Kept::<ActivityId, Thing>::load(Some(&store)).unwrap();
-    let all = u32::try_from(REMEMBERED + REMEMBERED / 8).unwrap();
+    let many = u32::try_from(REMEMBERED + REMEMBERED / 8).unwrap();
+    let all = many + u32::try_from(REMEMBERED / 8).unwrap();
     // The later, the smaller the id, so that it is not the ids that tell.
     let id = |number: u32| ActivityId::from(format!("{:08}", all - number));
-    for number in 0..all {
+    for number in 0..many {
         things.insert(id(number), Thing(number));
     }
     // Even numbers are over.
     let over = |thing: &Thing| thing.0.is_multiple_of(2).then(|| second(thing.0.into()));
-    assert_eq!(things.forget(over), [], "nothing is written down yet");
+    let later = second(all.into()) + REMEMBERED_FOR;
+    assert_eq!(things.forget(later, over), [], "nothing is written down");
+    for number in many..all {
+        things.insert(id(number), Thing(number));
+    }
     store.write(&things.take_records());
-    let forgotten = things.forget(over);
-    assert_eq!(forgotten.len(), REMEMBERED / 8);
-    assert_eq!(forgotten[..2], [Thing(0), Thing(2)]);
-    assert_eq!(things.len(), REMEMBERED);
+    let forgotten = things.forget(second(2) + REMEMBERED_FOR, over);
+    assert_eq!(forgotten, [Thing(0), Thing(2)], "the others are too new");
     assert!(things.contains_key(&id(1)));
-    assert_eq!(things.forget(over), [], "there are not too many");
+    assert_eq!(things.forget(later, over), [], "there are not many more");
+    for number in all..all + 500 {
+        things.insert(ActivityId::from(format!("x{number}")), Thing(1));
+    }
+    store.write(&things.take_records());
+    let forgotten = things.forget(later, over);
+    assert_eq!(forgotten[0], Thing(4));
+    assert_eq!(things.len(), REMEMBERED);
     let again = Kept::<ActivityId, Thing>::load(Some(&store)).unwrap();
-    assert_eq!(again.len(), all as usize);
+    assert_eq!(again.len(), all as usize + 500);
 }

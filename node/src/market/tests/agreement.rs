@@ -7,9 +7,40 @@ use ya_client_model::market::{
 
 use super::Scene;
 use crate::{
-    market::agreement::{AgreementError, CreateAgreementError, Step},
+    id::SubscriptionId,
+    market::{
+        agreement::{AgreementError, CreateAgreementError, Step},
+        board::Side,
+    },
     owned::Machine,
+    state::REMEMBERED,
 };
+
+#[test]
+fn a_long_agreement_is_remembered_when_it_has_ended() {
+    let mut scene = Scene::new();
+    let (demand, offer, long) = scene.agreement();
+    let (requestor, provider) = (scene.requestor, scene.provider);
+    scene.step(requestor, &long, Step::Confirm(None)).unwrap();
+    scene.step(provider, &long, Step::Approve(None)).unwrap();
+    let withdraw = |scene: &mut Scene, demand: &SubscriptionId, offer: &SubscriptionId| {
+        let board = &mut scene.board;
+        board
+            .unsubscribe(Side::Requestor, requestor, demand)
+            .unwrap();
+        board.unsubscribe(Side::Provider, provider, offer).unwrap();
+    };
+    withdraw(&mut scene, &demand, &offer);
+    scene.now += TimeDelta::days(1);
+    scene.step(provider, &long, Step::Terminate(None)).unwrap();
+    for _ in 0..REMEMBERED + REMEMBERED / 4 {
+        let (demand, offer, other) = scene.agreement();
+        scene.step(requestor, &other, Step::Cancel(None)).unwrap();
+        withdraw(&mut scene, &demand, &offer);
+    }
+    let agreement = scene.board.agreement(requestor, &long).unwrap();
+    assert_eq!(agreement.state, State::Terminated);
+}
 
 #[test]
 fn an_agreement_goes_through_its_states() {

@@ -74,8 +74,9 @@ fn an_allocation_is_its_owners_until_it_is_released() {
     let id = scene.allocate("1");
     let strangers = scene.book.allocation(scene.payee, &id);
     assert_eq!(strangers, Err(AllocationError::NotFound(id.clone())));
-    scene.book.release(scene.payer, &id).unwrap();
-    let again = scene.book.release(scene.payer, &id);
+    let (payer, now) = (scene.payer, scene.now);
+    scene.book.release(payer, &id, now).unwrap();
+    let again = scene.book.release(payer, &id, now);
     assert_eq!(again, Err(AllocationError::Released(id)));
     assert_eq!(scene.book.allocations(scene.payer), vec![]);
 }

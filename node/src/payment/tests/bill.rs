@@ -14,10 +14,11 @@ use crate::{
         bill::{
             BillEvent,
             BillKind::{DebitNote, Invoice},
-            NewInvoice, Rejection,
+            NewInvoice, Parties, Rejection,
         },
         view,
     },
+    state::REMEMBERED,
 };
 
 #[test]
@@ -132,10 +133,41 @@ fn what_is_accepted_is_paid() {
 }
 
 #[test]
+fn what_was_paid_is_remembered_as_long_as_there_is_a_bill_for_it() {
+    let mut scene = Scene::new();
+    let allocation = scene.allocate("10");
+    let invoice = scene.invoice("1");
+    scene.accept(Invoice, &invoice, "1", &allocation).unwrap();
+    scene.book.wake(scene.now + TimeDelta::minutes(1));
+    scene.now += TimeDelta::minutes(50);
+    let note = scene.note("activity", "1");
+    scene.now += TimeDelta::minutes(30);
+    let (payee, now) = (scene.payee, scene.now);
+    for number in 0..REMEMBERED + REMEMBERED / 4 {
+        let agreement = format!("other {number}").into();
+        let parties = Parties {
+            agreement,
+            ..scene.parties()
+        };
+        let new = NewInvoice {
+            agreement_id: parties.agreement.clone(),
+            activity_ids: None,
+            amount: amount("1"),
+            payment_due_date: now,
+        };
+        let other = scene.book.issue_invoice(parties, new, now).id().clone();
+        scene.book.cancel(payee, Invoice, &other, now).unwrap();
+    }
+    scene.accept(DebitNote, &note, "1", &allocation).unwrap();
+    assert_eq!(scene.left_of(&allocation), "9.000000000000000000");
+}
+
+#[test]
 fn not_every_acceptance_is_possible() {
     let mut scene = Scene::new();
     let (small, released) = (scene.allocate("1"), scene.allocate("5"));
-    scene.book.release(scene.payer, &released).unwrap();
+    let (payer, now) = (scene.payer, scene.now);
+    scene.book.release(payer, &released, now).unwrap();
     let mut new = scene.new_allocation("5");
     new.payment_platform = Some(serde_json::from_value(json!("erc20-polygon-glm")).unwrap());
     let elsewhere = scene.book.allocate(scene.payer, new, scene.now).unwrap();
