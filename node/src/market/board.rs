@@ -233,6 +233,9 @@ impl Board {
             return;
         };
         self.index_mut(taken.side).remove(id, &taken.terms);
+        let deadline = Deadline::Subscription(id.clone());
+        self.deadlines
+            .remove(&(taken.created + SUBSCRIPTION_TTL, deadline));
         self.proposals
             .retain(|_, proposal| proposal.demand != *id && proposal.offer != *id);
         self.changes.push(Topic::Subscription(id.clone()));

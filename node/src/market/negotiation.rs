@@ -93,7 +93,7 @@ pub(crate) struct Seen {
 }
 
 impl Board {
-    /// Proposes an offer to the side of a demand.
+    /// Proposes an offer to the side of a demand, if both stand.
     pub(super) fn introduce(
         &mut self,
         demand: &SubscriptionId,
@@ -103,6 +103,9 @@ impl Board {
         let Some(standing) = self.subscriptions.get(offer) else {
             return;
         };
+        if !self.subscriptions.contains_key(demand) {
+            return;
+        }
         let proposal = Proposal {
             demand: demand.clone(),
             offer: offer.clone(),

@@ -62,8 +62,10 @@ impl Board {
         caller: NodeId,
         id: &SubscriptionId,
     ) -> Result<(), NoSubscription> {
-        self.scan_of(caller, id)?;
+        let unused_until = self.scan_of(caller, id)?.unused_until;
         self.scans.remove(id);
+        self.deadlines
+            .remove(&(unused_until, Deadline::Scan(id.clone())));
         self.changes.push(Topic::Subscription(id.clone()));
         Ok(())
     }
@@ -119,8 +121,11 @@ impl Board {
         if let Some(scan) = self.scans.get_mut(id) {
             let until = now + time + scan.patience;
             if until > scan.unused_until {
+                let deadline = Deadline::Scan(id.clone());
+                self.deadlines
+                    .remove(&(scan.unused_until, deadline.clone()));
                 scan.unused_until = until;
-                self.deadlines.insert((until, Deadline::Scan(id.clone())));
+                self.deadlines.insert((until, deadline));
             }
         }
     }

@@ -335,6 +335,10 @@ impl Book {
         if let Some(allocation) = self.allocations.get_mut(id) {
             allocation.released = true;
             allocation.updated_ts = now;
+            if let Some(timeout) = allocation.timeout {
+                self.deadlines
+                    .remove(&(timeout, Deadline::Release(id.clone())));
+            }
         }
     }
 }

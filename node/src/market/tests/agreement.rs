@@ -1,5 +1,7 @@
 //! Agreements.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta};
 use ya_client_model::market::{
     AgreementEventType, ProviderEvent, agreement::State, proposal::State as ProposalState,
@@ -11,6 +13,7 @@ use crate::{
     market::{
         agreement::{AgreementError, CreateAgreementError, Step},
         board::Side,
+        constraint::Constraint,
     },
     owned::Machine,
     state::REMEMBERED,
@@ -40,6 +43,39 @@ fn a_long_agreement_is_remembered_when_it_has_ended() {
     }
     let agreement = scene.board.agreement(requestor, &long).unwrap();
     assert_eq!(agreement.state, State::Terminated);
+}
+
+#[test]
+fn nothing_is_left_of_what_was_withdrawn() {
+    let mut scene = Scene::new();
+    let (demand, offer, id) = scene.agreement();
+    let (requestor, provider) = (scene.requestor, scene.provider);
+    scene.step(requestor, &id, Step::Confirm(None)).unwrap();
+    scene.step(provider, &id, Step::Approve(None)).unwrap();
+    let board = &mut scene.board;
+    board
+        .unsubscribe(Side::Requestor, requestor, &demand)
+        .unwrap();
+    // Both are free to deal with each other again, but the demand is not there any more.
+    scene.step(requestor, &id, Step::Terminate(None)).unwrap();
+    assert!(scene.board.proposals.is_empty());
+    let constraint = Constraint::parse("()").unwrap();
+    let (patience, now) = (Duration::from_secs(60), scene.now);
+    let scan = scene
+        .board
+        .scan(requestor, Side::Provider, constraint, patience, now);
+    for _ in 0..2 {
+        scene.now += TimeDelta::seconds(1);
+        let (board, now) = (&mut scene.board, scene.now);
+        board
+            .keep_scan(requestor, &scan, Duration::ZERO, now)
+            .unwrap();
+    }
+    let board = &mut scene.board;
+    assert_eq!(board.deadlines.len(), 2, "of the offer, and of the scan");
+    board.end_scan(requestor, &scan).unwrap();
+    board.unsubscribe(Side::Provider, provider, &offer).unwrap();
+    assert!(board.deadlines.is_empty());
 }
 
 #[test]

@@ -95,6 +95,18 @@ fn an_allocation_ends_with_its_time() {
 }
 
 #[test]
+fn a_released_allocation_has_no_deadline() {
+    let mut scene = Scene::new();
+    let mut new = scene.new_allocation("1");
+    new.timeout = Some(scene.now + TimeDelta::minutes(1));
+    let allocation = scene.book.allocate(scene.payer, new, scene.now).unwrap();
+    let id = serde_json::from_value(json!(allocation)["allocationId"].clone()).unwrap();
+    assert!(scene.book.next_deadline().is_some());
+    scene.book.release(scene.payer, &id, scene.now).unwrap();
+    assert_eq!(scene.book.next_deadline(), None);
+}
+
+#[test]
 fn a_demand_is_decorated_as_recorded() {
     let mut scene = Scene::new();
     let one = scene.allocate("1");
