@@ -150,7 +150,12 @@ fn requirements(constraint: &Constraint) -> Vec<(String, String)> {
             attribute,
             operator: Operator::Equal,
             value,
-        } if attribute.kind.is_none() && attribute.aspect.is_none() && !value.contains('*') => {
+        } if attribute.kind.is_none()
+            && attribute.aspect.is_none()
+            // Such a name means a property of exactly that name, which is found by its base.
+            && base(&attribute.name) == attribute.name
+            && !value.contains('*') =>
+        {
             vec![(attribute.name.clone(), value.clone())]
         }
         _ => vec![],
@@ -186,6 +191,8 @@ mod tests {
             "(|(a=x)(b=x))",
             "(&(a=x)(b=y))",
             "(b=true)",
+            "(a@d=x)",
+            "(b@v=1)",
         ]);
         let constraints = prop::collection::vec(constraint, 0..3);
         (properties, constraints).prop_map(|(properties, constraints)| {
