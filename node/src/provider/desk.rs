@@ -38,7 +38,7 @@ pub(super) struct Desk {
 /// What is said by a provider that is told to refuse.
 const REFUSED: &str = "the provider refuses";
 
-/// How many proposals can wait for room; those that come later are forgotten.
+/// How many proposals can wait for room: the last. Of the first, some are of demands that were withdrawn since.
 const WAITING: usize = 100;
 
 /// What happens to a provider.
@@ -191,7 +191,9 @@ impl Desk {
             Err(reason) => Action::RejectProposal(proposal, reason),
             Ok(_) if !self.has_room() => {
                 self.waiting.push_back((proposal.clone(), demand));
-                self.waiting.truncate(WAITING);
+                if self.waiting.len() > WAITING {
+                    self.waiting.pop_front();
+                }
                 Action::RejectProposal(proposal, self.no_room())
             }
             Ok(terms) => Action::Counter(proposal, terms),

@@ -310,3 +310,19 @@ fn a_note_that_is_not_accepted_in_time_breaks_the_agreement() {
         ["terminate agreement: DebitNotesDeadline", "stop one"]
     );
 }
+
+#[test]
+fn the_last_to_wait_hear_when_there_is_room() {
+    let mut scene = Scene::bound();
+    for number in 0..150 {
+        let rejected = scene.proposed(&number.to_string());
+        assert_eq!(rejected, [format!("reject {number}: {FULL}")]);
+    }
+    let answers = scene.agreement_ended();
+    let countered: Vec<_> = answers
+        .iter()
+        .filter(|one| one.starts_with("counter"))
+        .collect();
+    assert_eq!(countered[0], "counter 50");
+    assert_eq!(countered.last().unwrap().as_str(), "counter 149");
+}
