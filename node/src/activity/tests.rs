@@ -351,3 +351,19 @@ async fn an_exe_unit_that_leaves_without_a_word_is_not_waited_for() {
     let activity = id;
     assert_eq!(exec, Err(ExecError::Ended { activity, reason }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_exe_unit_that_does_not_understand_has_not_gone() {
+    let scene = Scene::new().await;
+    let (id, _line, mut calls) = scene.activity().await;
+    let error = CallError::BadRequest("what?".to_owned());
+    let refusal = Answer::Failed(error.clone());
+    let exe_unit = async { calls.recv().await.unwrap().answers.send(refusal) };
+    let exec = scene.activities.exec(scene.requestor, id.clone(), vec![]);
+    let began = tokio::time::Instant::now();
+    let (sent, exec) = tokio::join!(exe_unit, exec);
+    sent.unwrap();
+    let activity = id;
+    assert_eq!(exec, Err(ExecError::Call { activity, error }));
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}

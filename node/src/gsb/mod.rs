@@ -24,7 +24,7 @@ use self::routes::Routes;
 pub(crate) use self::{
     routes::{BindError, Line},
     services::{ConnectError, Connection, Services, ServicesId},
-    socket::BusSocket,
+    socket::serve as serve_bus,
 };
 use crate::{clock::Clock, owned::Owned};
 
@@ -126,6 +126,8 @@ impl Bus {
         let mut answers = self.send(&address, encode(message)?).await;
         match answers.recv().await {
             Some(Answer::Part(data) | Answer::Last(data)) => decode::<Result<_, _>>(&data)?,
+            // It is there, but does not understand.
+            Some(Answer::Failed(error @ CallError::BadRequest(_))) => Err(error),
             Some(Answer::Failed(error)) => Err(CallError::Closed(error.to_string())),
             None => Err(gone(&address)),
         }
