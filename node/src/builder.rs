@@ -19,13 +19,13 @@ use crate::{
     activity::Activities,
     clock::Clock,
     folder::{self, Folder},
-    gsb::{Bus, BusSocket, Services as BusServices},
+    gsb::{Bus, Services as BusServices, serve_bus},
     http::{self, Api},
     id::Ids,
     identity::Identity,
     local::{Crew, LocalNode},
     market::Market,
-    network::{NetworkSocket, Networks},
+    network::{Networks, serve_plugs},
     overview::Outlook,
     payment::{Payments, platform::Platform},
     provider::{
@@ -35,6 +35,7 @@ use crate::{
         template,
     },
     registry::{Registry, TagError},
+    socket::LocalSocket,
     state::{StateError, Store},
 };
 
@@ -189,10 +190,11 @@ impl LocalNodeBuilder {
         let folder = Arc::new(self.folder()?);
         private(&folder, BUS)?;
         let path = folder.path().join(SOCKET);
-        let socket = BusSocket::listen(&path).map_err(|source| StartError::Bus { path, source })?;
+        let socket =
+            LocalSocket::listen(&path).map_err(|source| StartError::Bus { path, source })?;
         let path = folder.path().join(NETWORK_SOCKET);
         let plugs =
-            NetworkSocket::listen(&path).map_err(|source| StartError::Networks { path, source })?;
+            LocalSocket::listen(&path).map_err(|source| StartError::Networks { path, source })?;
         let (providers, services) = (Crew::new(), Crew::new());
         let store = self.store(&folder, &services)?;
         let (listener, address) = self.listen(store.as_ref()).await?;
@@ -200,7 +202,8 @@ impl LocalNodeBuilder {
         let workshop = Workshop {
             limits: self.limits(&program).await,
             program,
-            bus_url: socket.url(),
+            // As exe-units are told it.
+            bus_url: format!("unix:{}", socket.path().display()),
             network_socket: folder.path().join(NETWORK_SOCKET),
             cache: cache.clone(),
             activities: private(&folder, ACTIVITIES)?,
@@ -220,8 +223,10 @@ impl LocalNodeBuilder {
         let (used, bus) = self.services(nodes, &mut ids, tasks, store).await?;
         let registry = self.registry(&folder, &services.tasks).await?;
         self.hire(&provider_ids, &used, &workshop, &providers)?;
-        let connected = socket.serve(bus.clone(), services.stop.clone(), services.tasks.clone());
-        services.tasks.spawn(connected);
+        let (stop, tasks) = (services.stop.clone(), services.tasks.clone());
+        services
+            .tasks
+            .spawn(serve_bus(socket, bus.clone(), stop, tasks));
         let url = format!("http://{address}");
         let networks = Networks::open(
             ids.fork(),
@@ -230,8 +235,9 @@ impl LocalNodeBuilder {
             used.activities.clone(),
         );
         let (stop, tasks) = (services.stop.clone(), services.tasks.clone());
-        let plugs = plugs.serve(networks.clone(), stop, tasks);
-        services.tasks.spawn(plugs);
+        services
+            .tasks
+            .spawn(serve_plugs(plugs, networks.clone(), stop, tasks));
         let api = Api {
             outlook: self.outlook(&used, &provider_ids, &requestors, &url),
             identities: requestors.iter().cloned().collect(),

@@ -44,6 +44,7 @@ mod owned;
 mod payment;
 mod provider;
 mod registry;
+mod socket;
 mod state;
 
 pub use self::{

@@ -37,7 +37,7 @@ use self::{
     carrier::{Carrier, Plugged},
 };
 pub(crate) use self::{
-    atlas::NetworkError, link::QualityError, plug::NetworkSocket, stack::ConnectError,
+    atlas::NetworkError, link::QualityError, plug::serve as serve_plugs, stack::ConnectError,
     subnet::SubnetError,
 };
 pub use link::Quality;
