@@ -23,8 +23,9 @@ pub(super) async fn admit(State(api): State<Shared>, mut request: Request, next:
     }
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = match api.stop.run_until_cancelled(next.run(request)).await {
-        Some(response) => response,
-        None => ApiError::stopping().into_response(),
+        // What was done may not have been written down: that is why the node stops.
+        Some(response) if !api.stop.is_cancelled() => response,
+        _ => ApiError::stopping().into_response(),
     };
     tracing::debug!(%method, path, status = response.status().as_u16());
     response

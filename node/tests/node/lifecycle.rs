@@ -4,13 +4,18 @@ use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use exeunit::Program;
 use node::LocalNode;
+use rusqlite::Connection;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     process::{Pid, PidfdFlags, pidfd_open},
 };
+use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use crate::scene::{Scene, Started, script};
+use crate::{
+    requestor::PLATFORM,
+    scene::{Scene, Started, script},
+};
 
 fn is_alive(started: &Started) -> bool {
     Path::new(&format!("/proc/{}", started.pid)).exists()
@@ -182,4 +187,21 @@ async fn who_is_connected_and_silent_does_not_keep_a_node_alive() {
     let stopped = tokio::time::timeout(Duration::from_secs(5), scene.node.stop()).await;
     stopped.expect("a node stops in time").unwrap();
     drop((silent, halting));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_is_not_acknowledged() {
+    let scene = Scene::start().await;
+    let database = Connection::open(scene.folder.path().join("node.db")).unwrap();
+    let full =
+        "CREATE TRIGGER full BEFORE INSERT ON allocations BEGIN SELECT RAISE(ABORT, 'full'); END";
+    database.execute_batch(full).unwrap();
+    let new = json!({"totalAmount": "1", "paymentPlatform": PLATFORM});
+    let refused = scene
+        .requestor
+        .post("/payment-api/v1/allocations", new)
+        .await;
+    assert_eq!(refused.error(503), "the node is stopping");
+    scene.node.failed().await;
+    scene.node.stop().await.unwrap();
 }
