@@ -6,14 +6,16 @@ mod catalogue;
 mod tag;
 
 use std::{
-    fmt, fs, io,
+    fmt,
+    io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use futures::{Stream, StreamExt};
 use sha3::{Digest, Sha3_224};
 use tempfile::NamedTempFile;
-use tokio::{fs::File, io::AsyncWriteExt};
+use tokio::{fs::File, io::AsyncWriteExt, sync::Mutex};
 use tokio_util::task::TaskTracker;
 
 use self::catalogue::Catalogue;
@@ -28,6 +30,8 @@ use crate::{clock::Clock, owned::Owned};
 pub(crate) struct Registry {
     catalogue: Owned<Catalogue>,
     folder: PathBuf,
+    /// Held by who writes the tags down.
+    writing: Arc<Mutex<()>>,
 }
 
 /// Why an image cannot be put in or taken out.
@@ -73,6 +77,7 @@ impl Registry {
         Ok(Self {
             catalogue: Owned::start(catalogue, clock, tasks),
             folder: folder.to_owned(),
+            writing: Arc::default(),
         })
     }
 
@@ -139,14 +144,26 @@ impl Registry {
     }
 
     async fn enter(&self, entry: Entry, tag: Option<Tag>) -> Result<Entry, RegistryError> {
+        // One at a time, so that the last to be entered is the last to be written.
+        let _writing = self.writing.lock().await;
         let new = entry.clone();
         let entered = self.catalogue.ask(move |catalogue, _| {
             catalogue.enter(new, tag);
             catalogue.tags_as_json()
         });
         let (tags, path) = (entered.await, self.folder.join(catalogue::TAGS));
-        fs::write(&path, tags).map_err(failed("write", &path))?;
+        self.replace(&path, tags.as_ref())
+            .map_err(failed("write", &path))?;
         Ok(entry)
+    }
+
+    /// Writes a file of the folder anew: whoever reads it finds all of the old one or all of the new one.
+    fn replace(&self, path: &Path, text: &[u8]) -> io::Result<()> {
+        let mut file = NamedTempFile::new_in(&self.folder)?;
+        file.write_all(text)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
     }
 
     fn file_of(&self, hash: &str) -> PathBuf {

@@ -116,3 +116,24 @@ async fn each_app_key_is_somebody() {
     let amended = scene.requestor.put(&path, amended).await.ok();
     assert_eq!(amended["remainingAmount"], "7.000000000000000000");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_are_written_anew_and_never_in_parts() {
+    let scene = Scene::start().await;
+    let put = async |tag: &str| {
+        let path = format!("/v1/image?tag={tag}");
+        let put = scene.requestor.request(Method::PUT, &path).body("an image");
+        assert_eq!(Requestor::send(put).await.status, 201);
+    };
+    put("golem/one").await;
+    let tags = scene.folder.path().join("images/tags.json");
+    let before = std::fs::read_to_string(&tags).unwrap();
+    // Whoever has the file open reads on in what was there.
+    let old = scene.folder.path().join("old");
+    std::fs::hard_link(&tags, &old).unwrap();
+    let many: Vec<_> = (0..10).map(|number| format!("golem/{number}")).collect();
+    futures::future::join_all(many.iter().map(|tag| put(tag))).await;
+    assert_eq!(std::fs::read_to_string(&old).unwrap(), before);
+    let after: Value = serde_json::from_str(&std::fs::read_to_string(&tags).unwrap()).unwrap();
+    assert_eq!(after.as_object().unwrap().len(), 11, "{after}");
+}
