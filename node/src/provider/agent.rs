@@ -186,11 +186,9 @@ impl Agent {
             stop.cancel();
         }
         while let Some(ended) = self.exe_units.join_next().await {
-            let Ok((activity, ended)) = ended else {
-                continue;
-            };
-            if let Event::ExeUnitEnded { activity, how } = self.buried(activity, &ended) {
-                self.report_end(activity, how).await;
+            if let Ok((activity, ended)) = ended {
+                let event = self.buried(activity, &ended);
+                self.act_on(event).await;
             }
         }
     }

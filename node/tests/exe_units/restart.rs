@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use node::{LocalNode, Prices, Provider};
 use serde_json::{Value, json};
 
@@ -186,11 +187,17 @@ pub(crate) async fn killed_and_started_again() {
     );
     let activity = node.requestor.create_activity(&agreement).await;
     node.stop();
+    let stopped = Utc::now();
 
-    // What was stopped in order is billed when the node is there again.
+    // What was stopped in order was billed then.
     assert_eq!(fs::read_dir(data.join("activities")).unwrap().count(), 0);
     let node = Node::start(&data);
-    wait_for(async || bills(&node).await.len() == 3).await;
+    assert_eq!(bills(&node).await.len(), 3);
+    let overview = get(&node, "/kiln-api/v1/overview").await;
+    for bill in overview["bills"].as_array().unwrap() {
+        let created: DateTime<Utc> = text(&bill["created"]).parse().unwrap();
+        assert!(created < stopped, "{bill}");
+    }
     let path = format!("/activity-api/v1/activity/{activity}/state");
     assert_eq!(
         get(&node, &path).await["state"],
