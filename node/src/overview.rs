@@ -238,7 +238,7 @@ impl Outlook {
                 .clone()
                 .or_else(|| one.state.error_message.clone()),
             created: one.created,
-            batches: one.batches.len(),
+            batches: one.batches,
             usage: counters
                 .into_iter()
                 .zip(one.usage.iter().copied())

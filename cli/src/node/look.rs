@@ -105,6 +105,10 @@ async fn overview(which: &Which) -> anyhow::Result<Value> {
     match response.status().as_u16() {
         200 => {}
         401 => bail!("the node at {} does not know that app key", address.url),
+        403 => bail!(
+            "the first app key of the node at {} alone sees all that goes on there",
+            address.url
+        ),
         404 => bail!(
             "{} is no local node of kiln, but something else",
             address.url

@@ -151,9 +151,14 @@ impl Activities {
         }
     }
 
-    /// Fails if an activity has ended.
+    /// Fails if an activity has ended, or is not the caller's to use.
     pub(super) async fn living(&self, caller: NodeId, id: &ActivityId) -> Result<(), ExecError> {
-        let state = self.state(caller, id.clone()).await?;
+        let looked_at = id.clone();
+        let state = self.roster.ask(move |roster, _| {
+            roster.check_requestor(caller, &looked_at)?;
+            roster.state(caller, &looked_at).cloned()
+        });
+        let state = state.await?;
         match has_ended(&state) {
             false => Ok(()),
             true => Err(ExecError::Ended {

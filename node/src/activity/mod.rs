@@ -27,12 +27,12 @@ use ya_client_model::{
 use self::roster::{Roster, Topic};
 pub(crate) use self::{
     exec::ExecError,
-    roster::{ActivityOverview, NoActivity},
+    roster::{ActivityOverview, MoreBatches, NoActivity},
 };
 use crate::{
     clock::Clock,
     gsb::Bus,
-    id::{ActivityId, AgreementId, BatchId, Ids},
+    id::{ActivityId, AgreementId, Ids},
     market::{AgreementError, Market},
     owned::Owned,
     state::{StateError, Store},
@@ -204,15 +204,19 @@ impl Activities {
         id: &ActivityId,
         seen: usize,
         timeout: Duration,
-    ) -> Option<Vec<BatchId>> {
+    ) -> Option<MoreBatches> {
         let (topic, id) = (Topic::Activity(id.clone()), id.clone());
         let more = self.roster.poll(topic, timeout, move |roster, _| {
             match roster.batches_after(&id, seen) {
-                Some([]) => None,
-                more => Some(more.map(<[_]>::to_vec)),
+                Some(more) if more.batches.is_empty() => None,
+                more => Some(more),
             }
         });
-        more.await.unwrap_or(Some(Vec::new()))
+        let none = MoreBatches {
+            batches: Vec::new(),
+            seen,
+        };
+        more.await.unwrap_or(Some(none))
     }
 
     /// Under which agreement an activity is.

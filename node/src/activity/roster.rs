@@ -7,6 +7,8 @@
 //! ```
 //! Terminated is the end: whatever is reported afterwards is too late, and means nothing.
 
+use std::collections::VecDeque;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use ya_client_model::{
@@ -54,8 +56,22 @@ struct Activity {
     /// Since when it is terminated.
     #[serde(default)]
     ended: Option<DateTime<Utc>>,
-    /// What it was told to run, the oldest first.
-    batches: Vec<BatchId>,
+    /// What it was told to run, the oldest first; the last [`BATCHES`] of all.
+    batches: VecDeque<BatchId>,
+    /// How many there were before these.
+    #[serde(default)]
+    earlier_batches: usize,
+}
+
+/// How many batches of an activity are remembered: what a page shows.
+const BATCHES: usize = 50;
+
+/// What an activity was told to run since somebody looked.
+#[derive(Debug, PartialEq)]
+pub(crate) struct MoreBatches {
+    pub(crate) batches: Vec<BatchId>,
+    /// How many were seen with these.
+    pub(crate) seen: usize,
 }
 
 /// An activity as whoever runs the node sees it.
@@ -63,7 +79,6 @@ struct Activity {
 pub(crate) struct ActivityOverview {
     pub(crate) id: ActivityId,
     pub(crate) agreement: AgreementId,
-    pub(crate) requestor: NodeId,
     pub(crate) provider: NodeId,
     pub(crate) state: ActivityState,
     /// By the agreement's counters, as far as it was counted.
@@ -71,7 +86,8 @@ pub(crate) struct ActivityOverview {
     /// Whether its provider was asked to end it.
     pub(crate) is_ending: bool,
     pub(crate) created: DateTime<Utc>,
-    pub(crate) batches: Vec<BatchId>,
+    /// How many batches it was told to run.
+    pub(crate) batches: usize,
 }
 
 /// What a provider is asked to do about an activity.
@@ -90,6 +106,10 @@ pub(crate) struct NoActivity(pub(crate) ActivityId);
 entity!(Activity, "activities");
 
 impl Activity {
+    fn all_batches(&self) -> usize {
+        self.earlier_batches + self.batches.len()
+    }
+
     fn over_since(&self) -> Option<DateTime<Utc>> {
         let is_over = self.state.state.0 == State::Terminated;
         is_over.then(|| self.ended.unwrap_or(self.created))
@@ -135,7 +155,8 @@ impl Roster {
             ending: false,
             created: now,
             ended: None,
-            batches: Vec::new(),
+            batches: VecDeque::new(),
+            earlier_batches: 0,
         };
         self.activities.insert(id.clone(), activity);
         self.activities.forget(now, Activity::over_since);
@@ -207,17 +228,24 @@ impl Roster {
     /// Notes that an activity was told to run a batch.
     pub(crate) fn note_batch(&mut self, id: &ActivityId, batch: BatchId) {
         if let Ok(activity) = self.get_mut(id) {
-            activity.batches.push(batch);
+            activity.batches.push_back(batch);
+            while activity.batches.len() > BATCHES {
+                activity.batches.pop_front();
+                activity.earlier_batches += 1;
+            }
             self.changes.push(Topic::Activity(id.clone()));
         }
     }
 
-    /// What an activity was told to run after some batches; nothing if it has ended and nothing will come.
-    pub(crate) fn batches_after(&self, id: &ActivityId, seen: usize) -> Option<&[BatchId]> {
+    /// What an activity was told to run after some batches, as far as it is remembered; nothing if it has ended and
+    /// nothing will come.
+    pub(crate) fn batches_after(&self, id: &ActivityId, seen: usize) -> Option<MoreBatches> {
         let activity = self.activities.get(id)?;
-        let more = activity.batches.get(seen..).unwrap_or_default();
+        let known = seen.saturating_sub(activity.earlier_batches);
+        let batches: Vec<_> = activity.batches.iter().skip(known).cloned().collect();
         let has_ended = activity.state.state.0 == State::Terminated;
-        (!more.is_empty() || !has_ended).then_some(more)
+        let seen = activity.all_batches().max(seen);
+        (!batches.is_empty() || !has_ended).then_some(MoreBatches { batches, seen })
     }
 
     /// All activities, by whomever.
@@ -225,13 +253,12 @@ impl Roster {
         let overview = |(id, activity): (&ActivityId, &Activity)| ActivityOverview {
             id: id.clone(),
             agreement: activity.agreement.clone(),
-            requestor: activity.requestor,
             provider: activity.provider,
             state: activity.state.clone(),
             usage: activity.usage.current_usage.clone().unwrap_or_default(),
             is_ending: activity.ending,
             created: activity.created,
-            batches: activity.batches.clone(),
+            batches: activity.all_batches(),
         };
         self.activities.iter().map(overview).collect()
     }
@@ -243,6 +270,18 @@ impl Roster {
         id: &ActivityId,
     ) -> Result<&ActivityState, NoActivity> {
         self.of(caller, id).map(|activity| &activity.state)
+    }
+
+    /// Fails unless it is the caller for whom an activity runs.
+    pub(crate) fn check_requestor(
+        &self,
+        caller: NodeId,
+        id: &ActivityId,
+    ) -> Result<(), NoActivity> {
+        match self.of(caller, id)?.requestor == caller {
+            true => Ok(()),
+            false => Err(NoActivity(id.clone())),
+        }
     }
 
     /// Fails unless it is the caller who runs an activity.

@@ -16,7 +16,8 @@ use ya_client_model::{
 };
 
 use super::{
-    Activities, CreateActivityError, DestroyActivityError, ExecError, NoActivity, service,
+    Activities, CreateActivityError, DestroyActivityError, ExecError, NoActivity, roster::Roster,
+    service,
 };
 use crate::{
     clock::Clock,
@@ -366,4 +367,48 @@ async fn an_exe_unit_that_does_not_understand_has_not_gone() {
     let activity = id;
     assert_eq!(exec, Err(ExecError::Call { activity, error }));
     assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_requestor_has_scripts_run() {
+    let scene = Scene::new().await;
+    let (id, _line, _calls) = scene.activity().await;
+    let (activities, provider) = (&scene.activities, scene.provider);
+    let not_found = ExecError::NotFound(NoActivity(id.clone()));
+    let exec = activities.exec(provider, id.clone(), vec![]).await;
+    assert_eq!(exec, Err(not_found));
+    let batch = || BatchId::from("batch");
+    let cancel = activities.cancel(provider, id.clone(), batch()).await;
+    assert!(matches!(cancel, Err(ExecError::NotFound(_))));
+    let results = activities.results(provider, id.clone(), batch(), LONG, None);
+    assert!(matches!(results.await, Err(ExecError::NotFound(_))));
+    let events = activities.events(provider, id, batch()).await;
+    assert!(matches!(events.err(), Some(ExecError::NotFound(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_batches_are_remembered_and_all_are_counted() {
+    let scene = Scene::new().await;
+    let (id, ..) = scene.activity().await;
+    let note = async |number: usize| {
+        let (id, batch) = (id.clone(), BatchId::from(number.to_string()));
+        let note = move |roster: &mut Roster, _| roster.note_batch(&id, batch);
+        scene.activities.roster.ask(note).await;
+    };
+    let after = async |seen| {
+        let more = scene.activities.batches_after(&id, seen, LONG).await;
+        let more = more.unwrap();
+        let names: Vec<_> = more.batches.iter().map(ToString::to_string).collect();
+        (names, more.seen)
+    };
+    note(0).await;
+    assert_eq!(after(0).await, (vec!["0".to_owned()], 1));
+    for number in 1..200 {
+        note(number).await;
+    }
+    let (names, seen) = after(1).await;
+    assert_eq!((names.len(), names[49].as_str(), seen), (50, "199", 200));
+    note(200).await;
+    assert_eq!(after(seen).await, (vec!["200".to_owned()], 201));
+    assert_eq!(scene.activities.all().await[0].batches, 201);
 }

@@ -5,6 +5,8 @@ use std::{collections::HashSet, str::FromStr};
 use exeunit::gsb::CallError;
 use ya_client_model::NodeId;
 
+use crate::id::ActivityId;
+
 /// Where an address leads: `/net/<node>/gftp/<file>` is what that node has at `/public/gftp/<file>`.
 ///
 /// All identities of this node share its services; other nodes cannot be reached.
@@ -42,9 +44,53 @@ pub(super) fn is_bindable(address: &str) -> bool {
     address.len() > 1 && address.starts_with('/') && !address.ends_with('/')
 }
 
+/// Whose an address is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The node's own services are there, and ways to all others.
+    Node,
+    /// The exe-unit of an activity is there.
+    ExeUnit(ActivityId),
+    /// Anybody may be there.
+    Open,
+}
+
+/// Whose an address is.
+pub(crate) fn place(address: &str) -> Place {
+    let mut parts = address.split('/').skip(1);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("local" | "net" | "from" | "transfer"), ..) | (Some("public"), None, _) => {
+            Place::Node
+        }
+        (Some("public"), Some("exeunit"), activity) => match activity {
+            Some(activity) => Place::ExeUnit(ActivityId::from(activity)),
+            None => Place::Node,
+        },
+        _ => Place::Open,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn some_addresses_are_not_for_everybody() {
+        let exe_unit = Place::ExeUnit(ActivityId::from("a"));
+        for (address, whose) in [
+            ("/local", Place::Node),
+            ("/local/activity", Place::Node),
+            ("/net/0x00/gftp", Place::Node),
+            ("/public", Place::Node),
+            ("/public/exeunit", Place::Node),
+            ("/public/exeunit/a", exe_unit.clone()),
+            ("/public/exeunit/a/Exec", exe_unit),
+            ("/public/gftp/f", Place::Open),
+            ("/mine", Place::Open),
+        ] {
+            assert_eq!(place(address), whose, "{address}");
+        }
+    }
 
     #[test]
     fn addresses_lead_to_services_of_this_node() {

@@ -22,6 +22,7 @@ use ya_client_model::NodeId;
 
 use self::routes::Routes;
 pub(crate) use self::{
+    address::{Place, place},
     routes::{BindError, Line},
     services::{ConnectError, Connection, Services, ServicesId},
     socket::serve as serve_bus,

@@ -69,6 +69,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// Somebody who asks with the node's first app key, and so may see all that goes on.
+pub(super) struct Host;
+
+impl FromRequestParts<Shared> for Host {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, ApiError> {
+        let Caller(caller) = Caller::from_request_parts(parts, api).await?;
+        match caller == api.outlook.requestor {
+            true => Ok(Self),
+            false => Err(ApiError::forbidden(
+                "the node's first app key alone sees all that goes on",
+            )),
+        }
+    }
+}
+
 /// Who asks, with its app key's name.
 pub(super) struct CallerIdentity(pub(super) Identity);
 

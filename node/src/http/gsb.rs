@@ -15,13 +15,14 @@ use axum::{
 };
 use futures::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
+use ya_client_model::NodeId;
 
 use super::{
     ApiError, Shared,
     auth::Caller,
     extract::{Body, Segments},
 };
-use crate::gsb::{Connection, ServicesId};
+use crate::gsb::{Connection, Place, ServicesId, place};
 
 /// How calls and answers are written on a websocket.
 const PROTOCOL: &str = "gsb+flexbuffers";
@@ -56,6 +57,7 @@ async fn bring(
     Caller(caller): Caller,
     Body(Bring { listen }): Body<Bring>,
 ) -> Result<(StatusCode, Json<Brought>), ApiError> {
+    check_place(&api, caller, &listen.on).await?;
     let components = listen.components.iter().cloned().collect();
     let services_id = api.services.bring(caller, &listen.on, components).await?;
     let brought = Brought {
@@ -63,6 +65,24 @@ async fn bring(
         services_id,
     };
     Ok((StatusCode::CREATED, Json(brought)))
+}
+
+/// Fails if an address is for others than the caller: who is there hears all that is asked of it.
+async fn check_place(api: &Shared, caller: NodeId, address: &str) -> Result<(), ApiError> {
+    let is_theirs = match place(address) {
+        Place::Open => true,
+        Place::Node => false,
+        Place::ExeUnit(activity) => {
+            let parties = api.activities.parties(activity).await;
+            parties.is_some_and(|(_, provider)| provider == caller)
+        }
+    };
+    match is_theirs {
+        true => Ok(()),
+        false => Err(ApiError::forbidden(format_args!(
+            "the address {address} is for others"
+        ))),
+    }
 }
 
 async fn take_away(

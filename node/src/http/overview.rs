@@ -18,7 +18,7 @@ use futures::{Stream, StreamExt, stream};
 use tokio::time::{MissedTickBehavior, interval};
 use ya_client_model::{NodeId, activity::ExeScriptCommandResult};
 
-use super::{ApiError, Shared, extract::Segments};
+use super::{ApiError, Shared, auth::Host, extract::Segments};
 use crate::{
     activity::NoActivity,
     id::{ActivityId, BatchId},
@@ -55,12 +55,15 @@ async fn page() -> impl IntoResponse {
     (headers, Html(HTML))
 }
 
-async fn overview(State(api): State<Shared>) -> Json<Overview> {
+async fn overview(State(api): State<Shared>, _: Host) -> Json<Overview> {
     Json(api.outlook.look().await)
 }
 
 /// The overview, and again whenever it has changed.
-async fn changes(State(api): State<Shared>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn changes(
+    State(api): State<Shared>,
+    _: Host,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let stop = api.stop.clone();
     let changes = stream! {
         let mut last = String::new();
@@ -84,17 +87,17 @@ async fn changes(State(api): State<Shared>) -> Sse<impl Stream<Item = Result<Eve
 /// What an activity's commands say, from its first script on, and what becomes of them.
 async fn output(
     State(api): State<Shared>,
+    _: Host,
     Segments(id): Segments<ActivityId>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let all = api.activities.all().await;
-    let activity = all.into_iter().find(|one| one.id == id);
-    let requestor = activity.ok_or_else(|| NoActivity(id.clone()))?.requestor;
+    let parties = api.activities.parties(id.clone()).await;
+    let (requestor, _) = parties.ok_or_else(|| NoActivity(id.clone()))?;
     let stop = api.stop.clone();
     let output = stream! {
         let mut seen = 0;
-        while let Some(batches) = api.activities.batches_after(&id, seen, SCRIPTS).await {
-            seen += batches.len();
-            for batch in batches {
+        while let Some(more) = api.activities.batches_after(&id, seen, SCRIPTS).await {
+            seen = more.seen;
+            for batch in more.batches {
                 let mut events = pin!(batch_events(api.clone(), requestor, id.clone(), batch));
                 while let Some(event) = events.next().await {
                     match Event::default().event("runtime").json_data(event) {

@@ -339,3 +339,39 @@ async fn an_invoice_is_rejected_for_one_of_three_reasons() {
     let events = format!("/payment-api/v1/invoiceEvents?timeout=0&afterTimestamp={received}");
     check("no events", &requestor.get(&events).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_the_callers_is_not_shown_and_not_taken() {
+    let mut scene =
+        Scene::start_with(|builder| builder.app_key("a", None).app_key("b", None)).await;
+    let (_, started, _peer) = scene.activity().await;
+    let keys: Vec<_> = scene.node.app_keys().map(|(_, key)| key).collect();
+    let [first, second] = [keys[0], keys[1]].map(|key| Requestor::at(scene.node.url(), key));
+    assert_eq!(first.get("/kiln-api/v1/overview").await.status, 200);
+    let output = format!("/kiln-api/v1/activity/{}/output", started.activity);
+    for path in [
+        "/kiln-api/v1/overview",
+        "/kiln-api/v1/overview/events",
+        &output,
+    ] {
+        let refused = second.get(path).await.error(403);
+        assert_eq!(
+            refused,
+            "the node's first app key alone sees all that goes on"
+        );
+    }
+    let exe_unit = format!("/public/exeunit/{}", started.activity);
+    for address in [
+        "/local/activity",
+        &exe_unit,
+        "/public/exeunit/later",
+        "/public",
+    ] {
+        let listen = json!({"listen": {"on": address, "components": ["Exec"]}});
+        let refused = second.post("/gsb-api/v1/services", listen).await;
+        assert_eq!(
+            refused.error(403),
+            format!("the address {address} is for others")
+        );
+    }
+}
