@@ -29,7 +29,7 @@ use crate::{
     overview::Outlook,
     payment::{Payments, platform::Platform},
     provider::{
-        Prices, Provider, Runtime,
+        History, Prices, Provider, Runtime,
         agent::{Agent, Services},
         exe_unit::Workshop,
         template,
@@ -222,7 +222,8 @@ impl LocalNodeBuilder {
         let tasks = &services.tasks;
         let (used, bus) = self.services(nodes, &mut ids, tasks, store).await?;
         let registry = self.registry(&folder, &services.tasks).await?;
-        self.hire(&provider_ids, &used, &workshop, &providers)?;
+        self.hire(&provider_ids, &used, &workshop, &providers)
+            .await?;
         let (stop, tasks) = (services.stop.clone(), services.tasks.clone());
         services
             .tasks
@@ -386,20 +387,21 @@ impl LocalNodeBuilder {
     }
 
     /// Puts all providers to work.
-    fn hire(
+    async fn hire(
         &self,
         ids: &[NodeId],
         services: &Services,
         workshop: &Workshop,
         crew: &Crew,
     ) -> Result<(), StartError> {
+        let mut history = History::look_up(services).await;
         let hired = self.providers.iter().zip(ids).map(|(provider, id)| {
-            let (services, workshop) = (services.clone(), workshop.clone());
-            Agent::new(provider, *id, &self.platforms, services, workshop).map_err(|error| {
-                StartError::Offer {
-                    provider: provider.name().to_owned(),
-                    reason: error.to_string(),
-                }
+            let (used, workshop) = (services.clone(), workshop.clone());
+            let platforms = &self.platforms;
+            let agent = Agent::new(provider, *id, platforms, used, workshop, &mut history);
+            agent.map_err(|error| StartError::Offer {
+                provider: provider.name().to_owned(),
+                reason: error.to_string(),
             })
         });
         for agent in hired.collect::<Result<Vec<_>, _>>()? {

@@ -20,7 +20,7 @@ use super::{
     ear::{Ear, News},
     exe_unit::{Ended, ExeUnit, Workshop},
     offer,
-    recovery::Records,
+    recovery::{History, Records},
     spec::{Faults, Runtime},
 };
 use crate::{
@@ -53,6 +53,8 @@ pub(crate) struct Agent {
     exe_units: JoinSet<(ActivityId, Ended)>,
     /// How each exe-unit is told to end.
     stops: BTreeMap<ActivityId, CancellationToken>,
+    /// What there was about it before it began, and when.
+    before: (DateTime<Utc>, Records),
 }
 
 /// What a provider works with, as any other would over REST.
@@ -68,13 +70,14 @@ pub(crate) struct Services {
 const OVERLAP: TimeDelta = TimeDelta::milliseconds(10);
 
 impl Agent {
-    /// A provider with an identity, that is paid on some platforms.
+    /// A provider with an identity, that is paid on some platforms, and goes on where it was.
     pub(crate) fn new(
         provider: &Provider,
         id: NodeId,
         platforms: &[Platform],
         services: Services,
         workshop: Workshop,
+        history: &mut History,
     ) -> Result<Self, TermsError> {
         let clock = services.clock.skewed(provider.faults.clock_skew);
         let limits = workshop.limits(&provider.runtime);
@@ -98,6 +101,7 @@ impl Agent {
             workshop,
             exe_units: JoinSet::new(),
             stops: BTreeMap::new(),
+            before: history.take(id),
         })
     }
 
@@ -123,10 +127,10 @@ impl Agent {
 
     /// Finds again what it had promised before the node was started, and what runs for it. Since when it has to listen.
     async fn recover(&mut self) -> DateTime<Utc> {
-        let since = self.services.clock.now() - OVERLAP;
-        let records = Records::of(self.id, &self.services).await;
+        let before = (self.before.0, Records::default());
+        let (since, records) = std::mem::replace(&mut self.before, before);
         let mut recovery = records.recover(self.clock.now());
-        for bill in records.bills.iter().filter(|bill| !bill.is_sent()) {
+        for bill in records.unsent() {
             self.send(bill.kind, bill.id.clone()).await;
         }
         for contract in recovery.contracts {
@@ -149,7 +153,7 @@ impl Agent {
         for event in recovery.events {
             self.act_on(event).await;
         }
-        since
+        since - OVERLAP
     }
 
     /// The next thing that happens.

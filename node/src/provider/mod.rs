@@ -23,5 +23,6 @@ pub use self::{
 };
 pub(crate) use self::{
     price::{cost, counters},
+    recovery::History,
     spec::ProviderOverview,
 };

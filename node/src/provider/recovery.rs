@@ -1,6 +1,6 @@
 //! What a provider finds again of what it had promised: it keeps no record of its own, but asks those who keep them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use ya_client_model::{NodeId, activity::State, market::agreement::State as AgreementState};
@@ -18,12 +18,19 @@ use crate::{
     payment::{BillOverview, amount::Amount},
 };
 
-/// All that there is about a provider.
+/// All that there was about providers at a time, before any of them did anything about it.
+#[derive(Debug)]
+pub(crate) struct History {
+    at: DateTime<Utc>,
+    of_providers: HashMap<NodeId, Records>,
+}
+
+/// All that there is about a provider; activities and bills by their agreements.
 #[derive(Debug, Default)]
 pub(super) struct Records {
-    pub(super) agreements: Vec<AgreementOverview>,
-    pub(super) activities: Vec<ActivityOverview>,
-    pub(super) bills: Vec<BillOverview>,
+    agreements: Vec<AgreementOverview>,
+    activities: BTreeMap<AgreementId, Vec<ActivityOverview>>,
+    bills: BTreeMap<AgreementId, Vec<BillOverview>>,
 }
 
 /// What is to be done about it: [`Event`]s for the desk, before any other.
@@ -45,26 +52,39 @@ pub(super) struct Resumed {
     pub(super) approved: DateTime<Utc>,
 }
 
-impl Records {
-    /// What there is about `provider`.
-    pub(super) async fn of(provider: NodeId, services: &Services) -> Self {
-        let agreements = services.market.all_agreements().await;
-        let activities = services.activities.all().await;
-        let bills = services.payments.all_bills().await;
-        Self {
-            agreements: agreements
-                .into_iter()
-                .filter(|one| one.deal.provider == provider)
-                .collect(),
-            activities: activities
-                .into_iter()
-                .filter(|one| one.provider == provider)
-                .collect(),
-            bills: bills
-                .into_iter()
-                .filter(|one| one.issuer == provider)
-                .collect(),
+impl History {
+    /// What there is about all providers. As soon as one of them is at work, some of it may be forgotten.
+    pub(crate) async fn look_up(services: &Services) -> Self {
+        let at = services.clock.now();
+        let mut of_providers: HashMap<_, Records> = HashMap::new();
+        for one in services.market.all_agreements().await {
+            let records = of_providers.entry(one.deal.provider).or_default();
+            records.agreements.push(one);
         }
+        for one in services.activities.all().await {
+            let records = of_providers.entry(one.provider).or_default();
+            let those = records.activities.entry(one.agreement.clone());
+            those.or_default().push(one);
+        }
+        for one in services.payments.all_bills().await {
+            let records = of_providers.entry(one.issuer).or_default();
+            let those = records.bills.entry(one.agreement.clone());
+            those.or_default().push(one);
+        }
+        Self { at, of_providers }
+    }
+
+    /// What there was about a provider, and when.
+    pub(super) fn take(&mut self, provider: NodeId) -> (DateTime<Utc>, Records) {
+        let records = self.of_providers.remove(&provider);
+        (self.at, records.unwrap_or_default())
+    }
+}
+
+impl Records {
+    /// The bills that were written, but not sent.
+    pub(super) fn unsent(&self) -> impl Iterator<Item = &BillOverview> {
+        self.bills.values().flatten().filter(|bill| !bill.is_sent())
     }
 
     /// What is to be done about them `now`.
@@ -102,7 +122,7 @@ impl Records {
             return;
         };
         let mut works = BTreeMap::new();
-        for activity in self.activities.iter().filter(|one| one.agreement == *id) {
+        for activity in self.activities.get(id).into_iter().flatten() {
             let work = self.work(activity, &price);
             if work.stage == Stage::Running && activity.state.state.0 != State::Terminated {
                 recovery.living.push(activity.id.clone());
@@ -130,10 +150,8 @@ impl Records {
 
     /// How far an activity has come. Its last debit note is that which says what it has cost when it ended.
     fn work(&self, activity: &ActivityOverview, price: &Price) -> Work {
-        let billed = self
-            .bills
-            .iter()
-            .filter(|bill| bill.activity.as_ref() == Some(&activity.id));
+        let billed = self.bills_under(&activity.agreement);
+        let billed = billed.filter(|bill| bill.activity.as_ref() == Some(&activity.id));
         let billed: Option<Amount> = billed.map(|bill| bill.amount).max();
         let mut usage = activity.usage.clone();
         usage.resize(price.counters(), 0.0);
@@ -149,11 +167,7 @@ impl Records {
     }
 
     fn notes(&self, agreement: &AgreementId) -> impl Iterator<Item = Note> {
-        let bills = self
-            .bills
-            .iter()
-            .filter(move |bill| bill.agreement == *agreement);
-        bills.filter_map(|bill| {
+        self.bills_under(agreement).filter_map(|bill| {
             Some(Note {
                 id: bill.id.clone(),
                 activity: bill.activity.clone()?,
@@ -165,8 +179,11 @@ impl Records {
     }
 
     fn is_invoiced(&self, agreement: &AgreementId) -> bool {
-        self.bills
-            .iter()
-            .any(|bill| bill.agreement == *agreement && bill.activity.is_none())
+        let mut bills = self.bills_under(agreement);
+        bills.any(|bill| bill.activity.is_none())
+    }
+
+    fn bills_under(&self, agreement: &AgreementId) -> impl Iterator<Item = &BillOverview> {
+        self.bills.get(agreement).into_iter().flatten()
     }
 }

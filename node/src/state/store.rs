@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio_util::sync::CancellationToken;
 
 use super::{Entity, Happening};
+use crate::log::KEPT;
 
 /// A node's database. Clones are the same one.
 #[derive(Clone)]
@@ -232,15 +233,18 @@ impl Store {
         )
     }
 
-    /// All that is in a log, in its order.
+    /// What is in a log, in its order: the last [`KEPT`] of whom each concerns.
     pub(super) fn happenings<K: FromStr, E: Happening>(
         &self,
     ) -> Result<Vec<(K, DateTime<Utc>, E)>, StateError> {
-        let sql = "SELECT whom, time, body FROM happenings WHERE log = ?1 ORDER BY whom, time";
+        let sql = "SELECT whom, time, body FROM (SELECT whom, time, body,
+                row_number() OVER (PARTITION BY whom ORDER BY time DESC) AS age FROM happenings WHERE log = ?1)
+            WHERE age <= ?2 ORDER BY whom, time";
+        let kept = i64::try_from(KEPT).unwrap_or(i64::MAX);
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
         self.read(
             sql,
-            [E::LOG],
+            params![E::LOG, kept],
             row,
             |(whom, time, body): (String, i64, String)| {
                 let read = serde_json::from_str(&body);

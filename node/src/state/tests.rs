@@ -8,7 +8,7 @@ use super::{
     Happening, Kept, Logs, StateError, Store, entity,
     kept::{REMEMBERED, REMEMBERED_FOR},
 };
-use crate::id::ActivityId;
+use crate::{id::ActivityId, log::KEPT};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Thing(u32);
@@ -165,4 +165,22 @@ fn the_oldest_of_what_is_over_is_forgotten_but_stays_in_the_store() {
     assert_eq!(things.len(), REMEMBERED);
     let again = Kept::<ActivityId, Thing>::load(Some(&store)).unwrap();
     assert_eq!(again.len(), all as usize + 500);
+}
+
+#[test]
+fn no_more_of_a_log_is_read_than_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(&folder).unwrap();
+    let mut logs = Logs::<String, Thing>::load(Some(&store)).unwrap();
+    let all = u32::try_from(KEPT).unwrap() + 5;
+    for number in 0..all {
+        logs.push("a".to_owned(), second(number.into()), Thing(number));
+        logs.push("b".to_owned(), second(number.into()), Thing(number));
+    }
+    store.write(&logs.take_records());
+    let read = store.happenings::<String, Thing>().unwrap();
+    assert_eq!(read.len(), 2 * KEPT);
+    assert_eq!(read[0], ("a".to_owned(), second(5), Thing(5)));
+    let last = second((all - 1).into());
+    assert_eq!(read[KEPT - 1], ("a".to_owned(), last, Thing(all - 1)));
 }
