@@ -5,8 +5,10 @@
 
 mod events;
 mod exec;
+mod record;
 mod reports;
 mod roster;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,8 @@ use ya_client_model::{
 use self::roster::{Roster, Topic};
 pub(crate) use self::{
     exec::ExecError,
-    roster::{ActivityOverview, MoreBatches, NoActivity},
+    record::{ActivityOverview, MoreBatches},
+    roster::NoActivity,
 };
 use crate::{
     clock::Clock,

@@ -45,7 +45,7 @@ async fn note(call: &Call, roster: &Owned<Roster>) -> Result<(), CallError> {
             let SetUsage { activity_id, usage } = decode(&call.data)?;
             let id = ActivityId::from(activity_id);
             roster
-                .ask(move |roster, _| roster.report_usage(&id, usage))
+                .ask(move |roster, now| roster.report_usage(&id, usage, now))
                 .await
         }
         other => {

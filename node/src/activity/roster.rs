@@ -5,9 +5,8 @@
 //!                                                                        ▲
 //!                           destroy: the provider is asked to end it ────┘
 //! ```
-//! Terminated is the end: whatever is reported afterwards is too late, and means nothing.
-
-use std::collections::VecDeque;
+//! Terminated is the end: whatever is reported afterwards is too late, and means nothing. An exe-unit that is silent for
+//! too long is Unresponsive until it reports something again; or else its provider is asked to end it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,11 +18,15 @@ use ya_client_model::{
     },
 };
 
+use super::{
+    record::{Activity, ActivityOverview, MoreBatches},
+    watch::Watch,
+};
 use crate::{
     id::{ActivityId, AgreementId, BatchId, Ids},
     market::Deal,
     owned::Machine,
-    state::{Happening, Kept, Logs, Record, StateError, Store, entity},
+    state::{Happening, Kept, Logs, Record, StateError, Store},
 };
 
 /// All activities, decided step by step.
@@ -32,6 +35,7 @@ pub(crate) struct Roster {
     ids: Ids,
     activities: Kept<ActivityId, Activity>,
     events: Logs<NodeId, Order>,
+    watch: Watch,
     changes: Vec<Topic>,
 }
 
@@ -42,52 +46,6 @@ pub(crate) enum Topic {
     Activity(ActivityId),
     /// What a provider is asked to do.
     Orders(NodeId),
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Activity {
-    agreement: AgreementId,
-    requestor: NodeId,
-    provider: NodeId,
-    state: ActivityState,
-    usage: ActivityUsage,
-    ending: bool,
-    created: DateTime<Utc>,
-    /// Since when it is terminated.
-    #[serde(default)]
-    ended: Option<DateTime<Utc>>,
-    /// What it was told to run, the oldest first; the last [`BATCHES`] of all.
-    batches: VecDeque<BatchId>,
-    /// How many there were before these.
-    #[serde(default)]
-    earlier_batches: usize,
-}
-
-/// How many batches of an activity are remembered: what a page shows.
-const BATCHES: usize = 50;
-
-/// What an activity was told to run since somebody looked.
-#[derive(Debug, PartialEq)]
-pub(crate) struct MoreBatches {
-    pub(crate) batches: Vec<BatchId>,
-    /// How many were seen with these.
-    pub(crate) seen: usize,
-}
-
-/// An activity as whoever runs the node sees it.
-#[derive(Clone, Debug)]
-pub(crate) struct ActivityOverview {
-    pub(crate) id: ActivityId,
-    pub(crate) agreement: AgreementId,
-    pub(crate) provider: NodeId,
-    pub(crate) state: ActivityState,
-    /// By the agreement's counters, as far as it was counted.
-    pub(crate) usage: Vec<f64>,
-    /// Whether its provider was asked to end it.
-    pub(crate) is_ending: bool,
-    pub(crate) created: DateTime<Utc>,
-    /// How many batches it was told to run.
-    pub(crate) batches: usize,
 }
 
 /// What a provider is asked to do about an activity.
@@ -103,19 +61,6 @@ struct Order {
 #[error("activity {0} not found")]
 pub(crate) struct NoActivity(pub(crate) ActivityId);
 
-entity!(Activity, "activities");
-
-impl Activity {
-    fn all_batches(&self) -> usize {
-        self.earlier_batches + self.batches.len()
-    }
-
-    fn over_since(&self) -> Option<DateTime<Utc>> {
-        let is_over = self.state.state.0 == State::Terminated;
-        is_over.then(|| self.ended.unwrap_or(self.created))
-    }
-}
-
 impl Happening for Order {
     const LOG: &'static str = "orders";
 }
@@ -127,6 +72,7 @@ impl Roster {
             ids,
             activities: Kept::default(),
             events: Logs::default(),
+            watch: Watch::default(),
             changes: Vec::new(),
         }
     }
@@ -143,22 +89,7 @@ impl Roster {
     /// Has an activity created by the provider of a deal.
     pub(crate) fn create(&mut self, deal: &Deal, now: DateTime<Utc>) -> ActivityId {
         let id = self.ids.activity();
-        let activity = Activity {
-            agreement: deal.agreement.clone(),
-            requestor: deal.requestor,
-            provider: deal.provider,
-            state: StatePair(State::New, None).into(),
-            usage: ActivityUsage {
-                current_usage: None,
-                timestamp: now.timestamp(),
-            },
-            ending: false,
-            created: now,
-            ended: None,
-            batches: VecDeque::new(),
-            earlier_batches: 0,
-        };
-        self.activities.insert(id.clone(), activity);
+        self.activities.insert(id.clone(), Activity::new(deal, now));
         self.activities.forget(now, Activity::over_since);
         let create = ProviderEventType::CreateActivity {
             requestor_pub_key: None,
@@ -184,14 +115,18 @@ impl Roster {
         if activity.requestor != caller {
             return Err(NoActivity(id.clone()));
         }
-        if activity.ending || !activity.state.alive() {
-            return Ok(());
+        if !activity.ending && !activity.has_ended() {
+            self.end(id, now);
         }
+        Ok(())
+    }
+
+    /// Has an activity ended by its provider.
+    fn end(&mut self, id: &ActivityId, now: DateTime<Utc>) {
         if let Some(activity) = self.activities.get_mut(id) {
             activity.ending = true;
         }
         self.order(id, ProviderEventType::DestroyActivity {}, now);
-        Ok(())
     }
 
     /// Notes what an exe-unit or its provider says an activity's state is. The first end of it is the one that counts.
@@ -202,9 +137,13 @@ impl Roster {
         now: DateTime<Utc>,
     ) -> Result<(), NoActivity> {
         let activity = self.get_mut(id)?;
-        if activity.state.state.0 != State::Terminated {
+        if !activity.has_ended() {
             activity.state = state;
-            activity.ended = (activity.state.state.0 == State::Terminated).then_some(now);
+            activity.responsive = None;
+            activity.ended = activity.has_ended().then_some(now);
+            if activity.has_ended() {
+                self.watch.forget(id);
+            }
             self.changes.push(Topic::Activity(id.clone()));
         }
         Ok(())
@@ -215,24 +154,47 @@ impl Roster {
         &mut self,
         id: &ActivityId,
         usage: ActivityUsage,
+        now: DateTime<Utc>,
     ) -> Result<(), NoActivity> {
         let activity = self.get_mut(id)?;
         // Whoever reports on what has ended is an exe-unit that nobody knows, and learns that so.
-        if activity.state.state.0 == State::Terminated {
+        if activity.has_ended() {
             return Err(NoActivity(id.clone()));
         }
         activity.usage = usage;
+        if let Some(state) = activity.responsive.take() {
+            activity.state = state;
+            self.changes.push(Topic::Activity(id.clone()));
+        }
+        self.watch.wait_for(id, now);
         Ok(())
+    }
+
+    /// Notes that an exe-unit has been silent for too long, for the first time or for good.
+    fn note_silence(&mut self, id: &ActivityId, now: DateTime<Utc>) {
+        let Ok(activity) = self.get_mut(id) else {
+            return;
+        };
+        if activity.has_ended() || activity.ending {
+            return;
+        }
+        if activity.responsive.is_some() {
+            tracing::warn!(activity = %id, "an exe-unit is still silent, and is to end");
+            self.end(id, now);
+            return;
+        }
+        tracing::warn!(activity = %id, "an exe-unit is unresponsive");
+        let before = activity.state.clone();
+        activity.state = StatePair(State::Unresponsive, before.state.1).into();
+        activity.responsive = Some(before);
+        self.watch.wait_for(id, now);
+        self.changes.push(Topic::Activity(id.clone()));
     }
 
     /// Notes that an activity was told to run a batch.
     pub(crate) fn note_batch(&mut self, id: &ActivityId, batch: BatchId) {
         if let Ok(activity) = self.get_mut(id) {
-            activity.batches.push_back(batch);
-            while activity.batches.len() > BATCHES {
-                activity.batches.pop_front();
-                activity.earlier_batches += 1;
-            }
+            activity.note_batch(batch);
             self.changes.push(Topic::Activity(id.clone()));
         }
     }
@@ -240,26 +202,12 @@ impl Roster {
     /// What an activity was told to run after some batches, as far as it is remembered; nothing if it has ended and
     /// nothing will come.
     pub(crate) fn batches_after(&self, id: &ActivityId, seen: usize) -> Option<MoreBatches> {
-        let activity = self.activities.get(id)?;
-        let known = seen.saturating_sub(activity.earlier_batches);
-        let batches: Vec<_> = activity.batches.iter().skip(known).cloned().collect();
-        let has_ended = activity.state.state.0 == State::Terminated;
-        let seen = activity.all_batches().max(seen);
-        (!batches.is_empty() || !has_ended).then_some(MoreBatches { batches, seen })
+        self.activities.get(id)?.batches_after(seen)
     }
 
     /// All activities, by whomever.
     pub(crate) fn all(&self) -> Vec<ActivityOverview> {
-        let overview = |(id, activity): (&ActivityId, &Activity)| ActivityOverview {
-            id: id.clone(),
-            agreement: activity.agreement.clone(),
-            provider: activity.provider,
-            state: activity.state.clone(),
-            usage: activity.usage.current_usage.clone().unwrap_or_default(),
-            is_ending: activity.ending,
-            created: activity.created,
-            batches: activity.all_batches(),
-        };
+        let overview = |(id, activity): (&ActivityId, &Activity)| activity.overview(id.clone());
         self.activities.iter().map(overview).collect()
     }
 
@@ -383,5 +331,15 @@ impl Machine for Roster {
         let mut records = self.activities.take_records();
         records.extend(self.events.take_records());
         records
+    }
+
+    fn next_deadline(&self) -> Option<DateTime<Utc>> {
+        self.watch.next_deadline()
+    }
+
+    fn wake(&mut self, now: DateTime<Utc>) {
+        while let Some(id) = self.watch.take_silent(now) {
+            self.note_silence(&id, now);
+        }
     }
 }
