@@ -15,6 +15,7 @@ mod payment;
 mod registry;
 mod server;
 mod stream;
+mod websocket;
 
 use std::sync::Arc;
 

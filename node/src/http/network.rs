@@ -2,28 +2,33 @@
 //!
 //! Of our own is `PUT net/{net}/links`: what links do to frames.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::{
+    future, io,
+    net::{Ipv4Addr, SocketAddrV4},
+};
 
 use axum::{
     Json, Router,
     body::Bytes,
     extract::{
         State, WebSocketUpgrade,
-        ws::{Message, WebSocket, rejection::WebSocketUpgradeRejection},
+        ws::{WebSocket, rejection::WebSocketUpgradeRejection},
     },
     response::Response,
     routing::{delete, get, put},
 };
-use futures::{SinkExt, StreamExt};
+use futures::{StreamExt, sink};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio_util::io::ReaderStream;
 use ya_client_model::net::{Address, Connection, Network, NewNetwork, Node};
 
 use super::{
     ApiError, Shared,
     auth::Caller,
     extract::{Body, Segments},
+    websocket,
 };
 use crate::{
     id::NetworkId,
@@ -170,51 +175,24 @@ async fn connect(
     let upgrade = upgrade.max_message_size(64 << 20);
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
-            stop.run_until_cancelled(serve(socket, stream)).await;
+            stop.run_until_cancelled(pass_stream_on(socket, stream))
+                .await;
         })
     }))
 }
 
-/// Passes the bytes of a connection on, both ways, until both have said all, or one of them is gone.
-async fn serve(socket: WebSocket, stream: DuplexStream) {
-    let (mut sink, mut incoming) = socket.split();
-    let (mut read, mut write) = tokio::io::split(stream);
-    let outward = async {
-        loop {
-            let mut piece = Vec::with_capacity(PIECE);
-            match read.read_buf(&mut piece).await {
-                Ok(1..) => {}
-                // The other end has nothing more to say; a websocket cannot be closed by half.
-                Ok(0) | Err(_) => break,
-            }
-            let message = Message::Binary(Bytes::from(piece));
-            if sink.send(message).await.is_err() {
-                return;
-            }
-        }
-        // Who is gone need not be told.
-        let _ = sink.send(Message::Close(None)).await;
-    };
-    let inward = async {
-        while let Some(Ok(message)) = incoming.next().await {
-            let bytes = match message {
-                Message::Binary(bytes) => bytes,
-                Message::Text(text) => Bytes::from(text),
-                // Pings are answered by the websocket itself.
-                Message::Ping(_) | Message::Pong(_) => continue,
-                Message::Close(_) => break,
-            };
-            if write.write_all(&bytes).await.is_err() {
-                break;
-            }
-        }
-        // The other end hears that no more will come.
-        let _ = write.shutdown().await;
-    };
-    tokio::select! {
-        () = outward => {}
-        () = inward => {}
-    }
+/// Passes the bytes of a connection on, both ways.
+async fn pass_stream_on(socket: WebSocket, stream: DuplexStream) {
+    let (read, write) = tokio::io::split(stream);
+    let outgoing = ReaderStream::with_capacity(read, PIECE);
+    let outgoing = outgoing
+        .take_while(|piece| future::ready(piece.is_ok()))
+        .filter_map(|piece| future::ready(piece.ok()));
+    let incoming = sink::unfold(write, |mut write, bytes: Bytes| async move {
+        write.write_all(&bytes).await?;
+        io::Result::Ok(write)
+    });
+    websocket::pass_on(socket, outgoing, incoming).await;
 }
 
 impl From<LinkError> for ApiError {
