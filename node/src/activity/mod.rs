@@ -250,17 +250,18 @@ impl Activities {
         while let Ok(None) = self.wait_for_state(caller, &id, hour, has_ended).await {}
     }
 
-    /// What a provider is asked to do since a time; waits for something.
+    /// What a provider is asked to do since a time, in one of its sessions or in all; waits for something.
     pub(crate) async fn orders(
         &self,
         provider: NodeId,
+        session: Option<String>,
         after: DateTime<Utc>,
         timeout: Duration,
         at_most: usize,
     ) -> Vec<ProviderEvent> {
         let topic = Topic::Orders(provider);
         let orders = self.roster.poll(topic, timeout, move |roster, _| {
-            let orders = roster.orders(provider, after, at_most);
+            let orders = roster.orders(provider, session.as_deref(), after, at_most);
             (!orders.is_empty()).then_some(orders)
         });
         orders.await.unwrap_or_default()

@@ -21,6 +21,9 @@ pub(super) struct Activity {
     pub(super) agreement: AgreementId,
     pub(super) requestor: NodeId,
     pub(super) provider: NodeId,
+    /// In which of the provider's sessions.
+    #[serde(default)]
+    pub(super) session: Option<String>,
     pub(super) state: ActivityState,
     /// What its state was, as far as is known, if it is unresponsive now.
     #[serde(default)]
@@ -74,6 +77,7 @@ impl Activity {
             agreement: deal.agreement.clone(),
             requestor: deal.requestor,
             provider: deal.provider,
+            session: deal.provider_session.clone(),
             state: StatePair(State::New, None).into(),
             responsive: None,
             usage: ActivityUsage {

@@ -53,6 +53,8 @@ pub(crate) enum Topic {
 struct Order {
     activity: ActivityId,
     agreement: AgreementId,
+    #[serde(default)]
+    session: Option<String>,
     what: ProviderEventType,
 }
 
@@ -273,15 +275,17 @@ impl Roster {
         self.ids.batch()
     }
 
-    /// What a provider was asked to do after a time.
+    /// What a provider was asked to do after a time, in one of its sessions or in all.
     pub(crate) fn orders(
         &self,
         provider: NodeId,
+        session: Option<&str>,
         after: DateTime<Utc>,
         at_most: usize,
     ) -> Vec<ProviderEvent> {
         self.events
             .after(&provider, after)
+            .filter(|(_, order)| session.is_none() || order.session.as_deref() == session)
             .take(at_most)
             .map(|(event_date, order)| ProviderEvent {
                 activity_id: order.activity.to_string(),
@@ -299,6 +303,7 @@ impl Roster {
         let order = Order {
             activity: id.clone(),
             agreement: activity.agreement.clone(),
+            session: activity.session.clone(),
             what,
         };
         let provider = activity.provider;

@@ -75,7 +75,10 @@ impl Scene {
         &self,
         after: DateTime<Utc>,
     ) -> (ActivityId, ProviderEventType, DateTime<Utc>) {
-        let orders = self.activities.orders(self.provider, after, LONG, 1).await;
+        let orders = self
+            .activities
+            .orders(self.provider, None, after, LONG, 1)
+            .await;
         let order = orders.into_iter().next().unwrap();
         (order.activity_id.into(), order.event_type, order.event_date)
     }
@@ -228,7 +231,7 @@ async fn an_activity_that_does_not_begin_is_given_up() {
     };
     let orders = scene
         .activities
-        .orders(scene.provider, DateTime::UNIX_EPOCH, LONG, 9)
+        .orders(scene.provider, None, DateTime::UNIX_EPOCH, LONG, 9)
         .await;
     let last = orders.last().unwrap();
     assert_eq!(last.activity_id, id.to_string());

@@ -105,7 +105,10 @@ async fn orders(
         return Err(ApiError::bad_request("afterTimestamp is missing"));
     };
     let (timeout, at_most) = (wanted.timeout(), wanted.at_most());
-    let orders = api.activities.orders(caller, after, timeout, at_most);
+    let session = wanted.app_session_id;
+    let orders = api
+        .activities
+        .orders(caller, session, after, timeout, at_most);
     match orders.await {
         // An empty list would do; but this is how a daemon says it, and providers know.
         orders if orders.is_empty() => Err(ApiError::timeout()),

@@ -31,6 +31,8 @@ pub(crate) struct Deal {
     pub(crate) demand: Terms,
     /// What the offer's side says of itself.
     pub(crate) offer: Terms,
+    /// In which of its sessions the provider has bound itself.
+    pub(crate) provider_session: Option<String>,
     /// How far it has come.
     pub(crate) state: State,
     /// Why it is no more, as the side says that ended it.
@@ -308,6 +310,7 @@ fn deal(id: &AgreementId, agreement: &Agreement) -> Deal {
         provider: agreement.offer.owner,
         demand: agreement.demand.terms.clone(),
         offer: agreement.offer.terms.clone(),
+        provider_session: agreement.offer.session.clone(),
         state: agreement.state,
         reason: agreement.reason.clone(),
     }

@@ -110,7 +110,7 @@ impl Ear {
     async fn hear_orders(self, mut after: DateTime<Utc>) {
         loop {
             let activities = &self.services.activities;
-            for order in activities.orders(self.id, after, POLL, AT_MOST).await {
+            for order in activities.orders(self.id, None, after, POLL, AT_MOST).await {
                 after = order.event_date;
                 let activity = ActivityId::from(order.activity_id);
                 self.tell(match order.event_type {

@@ -120,6 +120,15 @@ async fn a_provider_of_others_takes_part() {
     let orders = "/activity-api/v1/events?timeout=20&afterTimestamp=2000-01-01T00:00:00Z";
     let first = provider.get(orders).await;
     check("orders", &first);
+    // So does each program of it, by what it said when it approved.
+    let in_session = async |session: &str, seconds: u8| {
+        let after = "afterTimestamp=2000-01-01T00:00:00Z";
+        let path =
+            format!("/activity-api/v1/events?appSessionId={session}&timeout={seconds}&{after}");
+        provider.get(&path).await
+    };
+    assert_eq!(in_session("s", 20).await, first);
+    assert_eq!(in_session("other", 0).await.error(408), "Timeout");
     // Who has lost its place finds them again.
     let orders = provider.get(orders).await;
     assert_eq!(orders, first);
