@@ -19,7 +19,7 @@ use crate::{
     activity::Activities,
     clock::Clock,
     folder::{self, Folder},
-    gsb::{Bus, Services as BusServices, serve_bus},
+    gsb::{Bus, Services, serve_bus},
     http::{self, Api},
     id::Ids,
     identity::Identity,
@@ -30,7 +30,7 @@ use crate::{
     payment::{Payments, platform::Platform},
     provider::{
         History, Prices, Provider, Runtime,
-        agent::{Agent, Services},
+        agent::{Agent, Apis},
         exe_unit::Workshop,
         template,
     },
@@ -245,7 +245,7 @@ impl LocalNodeBuilder {
             market: used.market,
             activities: used.activities,
             payments: used.payments,
-            services: BusServices::open(bus, used.clock, &services.tasks, services.stop.clone()),
+            services: Services::open(bus, used.clock, &services.tasks, services.stop.clone()),
             networks,
             registry,
             url: url.clone(),
@@ -317,7 +317,7 @@ impl LocalNodeBuilder {
 
     fn outlook(
         &self,
-        used: &Services,
+        used: &Apis,
         provider_ids: &[NodeId],
         requestors: &[(String, Identity)],
         url: &str,
@@ -354,7 +354,7 @@ impl LocalNodeBuilder {
         ids: &mut Ids,
         tasks: &TaskTracker,
         store: Option<Store>,
-    ) -> Result<(Services, Bus), StateError> {
+    ) -> Result<(Apis, Bus), StateError> {
         let clock = &self.clock;
         let bus = Bus::open(nodes, clock.clone(), tasks);
         let market = Market::open(ids.fork(), clock.clone(), tasks, store.clone())?;
@@ -377,7 +377,7 @@ impl LocalNodeBuilder {
             activities.clone(),
             store,
         )?;
-        let services = Services {
+        let services = Apis {
             market,
             activities,
             payments,
@@ -390,7 +390,7 @@ impl LocalNodeBuilder {
     async fn hire(
         &self,
         ids: &[NodeId],
-        services: &Services,
+        services: &Apis,
         workshop: &Workshop,
         crew: &Crew,
     ) -> Result<(), StartError> {

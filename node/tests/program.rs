@@ -3,6 +3,9 @@
 //! This file is both: started as a test it starts itself as the program, in a temporary folder of its own, and looks at
 //! what that has said and left behind.
 
+#[path = "exe_units/programs.rs"]
+mod programs;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -14,6 +17,8 @@ use futures::{Stream, StreamExt};
 use libtest_mimic::{Arguments, Failed, Trial};
 use requestor::{Event, Golem, InstanceState, Payload, Script, Service, WorkContext, vm};
 use rustix::process::{Pid, Signal, kill_process};
+
+use self::programs::pack;
 
 fn main() -> ExitCode {
     node::main(async {
@@ -135,10 +140,12 @@ fn run(what: &'static str) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let (temporary, cache) = (folder.path().join("tmp"), folder.path().join("cache"));
     fs::create_dir(&temporary)?;
+    let programs = ["/bin/echo", "/bin/sleep"].map(|path| (Path::new(path), path));
+    let image = pack(&programs, folder.path());
     let output = Command::new(env::current_exe()?)
         .env_remove("YAGNA_APPKEY")
         .env("PROGRAM", what)
-        .env("IMAGE", image(folder.path())?)
+        .env("IMAGE", image)
         .env("TMPDIR", &temporary)
         .env("XDG_CACHE_HOME", &cache)
         .output()?;
@@ -220,28 +227,4 @@ fn processes_in(folder: &Path) -> Vec<PathBuf> {
             text(&environment).contains(&path(folder))
         })
         .collect()
-}
-
-/// An image with some programs of this machine, and what they need of it.
-fn image(folder: &Path) -> Result<PathBuf, Failed> {
-    let tree = folder.join("tree");
-    for program in ["echo", "sleep"] {
-        let program = Path::new("/bin").join(program);
-        let needed = Command::new("ldd").arg(&program).output()?;
-        let needed = text(&needed.stdout);
-        let libraries = needed
-            .split_whitespace()
-            .filter(|word| word.starts_with('/'));
-        for file in libraries.map(Path::new).chain([program.as_path()]) {
-            let copy = tree.join(file.strip_prefix("/")?);
-            fs::create_dir_all(copy.parent().unwrap_or(&tree))?;
-            fs::copy(file, copy)?;
-        }
-    }
-    let mut configuration = gvmi::Configuration::default();
-    configuration.add_volume("/golem/work");
-    let image = folder.join("echo.gvmi");
-    gvmi::pack(&tree, &configuration, &image)?;
-    fs::remove_dir_all(&tree)?;
-    Ok(image)
 }

@@ -48,7 +48,7 @@ pub(crate) struct Agent {
     offer: Terms,
     /// Its offer on the market, as long as it stands.
     subscription: Option<SubscriptionId>,
-    services: Services,
+    services: Apis,
     workshop: Workshop,
     exe_units: JoinSet<(ActivityId, Ended)>,
     /// How each exe-unit is told to end.
@@ -59,7 +59,7 @@ pub(crate) struct Agent {
 
 /// What a provider works with, as any other would over REST.
 #[derive(Clone, Debug)]
-pub(crate) struct Services {
+pub(crate) struct Apis {
     pub(crate) market: Market,
     pub(crate) activities: Activities,
     pub(crate) payments: Payments,
@@ -75,7 +75,7 @@ impl Agent {
         provider: &Provider,
         id: NodeId,
         platforms: &[Platform],
-        services: Services,
+        services: Apis,
         workshop: Workshop,
         history: &mut History,
     ) -> Result<Self, TermsError> {

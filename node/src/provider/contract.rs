@@ -57,14 +57,14 @@ pub(super) struct Note {
 /// An activity under a contract.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Work {
-    pub(super) stage: Stage,
+    pub(super) phase: Phase,
     /// What it has cost, by its last debit note.
     pub(super) cost: Amount,
 }
 
 /// How far an activity has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum Phase {
     /// Its exe-unit runs.
     #[default]
     Running,
@@ -155,7 +155,7 @@ impl Contract {
         let latest = |notes: &mut dyn Iterator<Item = &Note>| notes.map(|note| note.created).max();
         let last_note = latest(&mut notes.iter()).unwrap_or(approved);
         let last_payable = latest(&mut notes.iter().filter(|note| note.is_payable));
-        let is_running = |work: &Work| work.stage == Stage::Running;
+        let is_running = |work: &Work| work.phase == Phase::Running;
         contract.next_note = contract.note_interval.map(|interval| last_note + interval);
         contract.last_payable = last_payable.unwrap_or(approved);
         contract.idle_since = (!activities.values().any(is_running)).then_some(now);
@@ -217,13 +217,13 @@ impl Contract {
     pub(super) fn running(&self) -> impl Iterator<Item = &ActivityId> {
         self.activities
             .iter()
-            .filter(|(_, work)| work.stage == Stage::Running)
+            .filter(|(_, work)| work.phase == Phase::Running)
             .map(|(id, _)| id)
     }
 
     /// Whether nothing is left to do but to write the invoice.
     pub(super) fn is_done(&self) -> bool {
-        let billed = |work: &Work| work.stage == Stage::Billed;
+        let billed = |work: &Work| work.phase == Phase::Billed;
         self.ended && self.activities.values().all(billed)
     }
 

@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, VecDeque};
 use chrono::{DateTime, Utc};
 use ya_client_model::market::Reason;
 
+pub(super) use super::event::{Action, Event};
 use super::{
-    contract::{Breach, Contract, Stage, Work},
+    contract::{Contract, Phase, Work},
     negotiation::{Rules, for_good, for_now},
-    spec::{Faults, Stage as Negotiated},
+    spec::{Faults, Stage},
 };
 use crate::{
     id::{ActivityId, AgreementId, BillId},
@@ -40,82 +41,6 @@ const REFUSED: &str = "the provider refuses";
 
 /// How many proposals can wait for room: the last. Of the first, some are of demands that were withdrawn since.
 const WAITING: usize = 100;
-
-/// What happens to a provider.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Event {
-    /// A requestor proposes something.
-    Proposed {
-        /// The proposal.
-        proposal: String,
-        /// What it says of itself.
-        demand: Properties,
-    },
-    /// A requestor wants to be bound, and to bind.
-    Offered {
-        /// The agreement.
-        agreement: AgreementId,
-        /// The provider's side of it.
-        offer: Properties,
-        /// The requestor's.
-        demand: Properties,
-    },
-    /// An agreement that was offered has come to nothing.
-    Lapsed(AgreementId),
-    /// An agreement is no more.
-    AgreementEnded(AgreementId),
-    /// A requestor wants an activity.
-    Create(AgreementId, ActivityId),
-    /// A requestor wants it no more.
-    Destroy(ActivityId),
-    /// An exe-unit has ended, however it did, or could not be started.
-    ExeUnitEnded {
-        /// Its activity.
-        activity: ActivityId,
-        /// How it ended, in words.
-        how: String,
-    },
-    /// It is known what an activity has used so far.
-    Counted {
-        /// The activity.
-        activity: ActivityId,
-        /// By the agreement's counters.
-        usage: Vec<f64>,
-    },
-    /// A debit note was sent.
-    NoteSent(ActivityId, BillId),
-    /// A debit note was accepted.
-    NoteAccepted(BillId),
-    /// Some time has passed.
-    Tick,
-}
-
-/// What a provider does.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Action {
-    /// Answer a proposal.
-    Counter(String, Properties),
-    /// Reject a proposal.
-    RejectProposal(String, Reason),
-    /// Bind itself.
-    Approve(AgreementId),
-    /// Do not.
-    RejectAgreement(AgreementId, Reason),
-    /// Break an agreement.
-    Terminate(AgreementId, Breach),
-    /// Start an exe-unit.
-    Start(AgreementId, ActivityId),
-    /// End an exe-unit.
-    Stop(ActivityId),
-    /// Tell the requestor that an activity is over, if it does not know.
-    ReportEnd(ActivityId, String),
-    /// Find out what an activity has used.
-    Count(ActivityId),
-    /// Send a debit note.
-    SendNote(NewDebitNote),
-    /// Send an invoice.
-    SendInvoice(NewInvoice),
-}
 
 impl Desk {
     /// The desk of a provider with an offer, and room for some agreements.
@@ -150,10 +75,10 @@ impl Desk {
     /// What to do about an event.
     pub(super) fn decide(&mut self, event: Event, now: DateTime<Utc>) -> Vec<Action> {
         match event {
-            Event::Proposed { .. } if self.faults.never_answers == Some(Negotiated::Proposals) => {
+            Event::Proposed { .. } if self.faults.never_answers == Some(Stage::Proposals) => {
                 vec![]
             }
-            Event::Offered { .. } if self.faults.never_answers == Some(Negotiated::Agreements) => {
+            Event::Offered { .. } if self.faults.never_answers == Some(Stage::Agreements) => {
                 vec![]
             }
             Event::Proposed { proposal, demand } => vec![self.answer(proposal, demand, now)],
@@ -184,7 +109,7 @@ impl Desk {
     }
 
     fn answer(&mut self, proposal: String, demand: Properties, now: DateTime<Utc>) -> Action {
-        if self.faults.refuses == Some(Negotiated::Proposals) {
+        if self.faults.refuses == Some(Stage::Proposals) {
             return Action::RejectProposal(proposal, for_good(REFUSED));
         }
         match self.rules.answer(&self.offer, &demand, now) {
@@ -207,7 +132,7 @@ impl Desk {
         demand: &Properties,
         now: DateTime<Utc>,
     ) -> Vec<Action> {
-        if self.faults.refuses == Some(Negotiated::Agreements) {
+        if self.faults.refuses == Some(Stage::Agreements) {
             return vec![Action::RejectAgreement(agreement, for_good(REFUSED))];
         }
         if !self.has_room() {
@@ -282,8 +207,8 @@ impl Desk {
 
     fn destroy(&mut self, activity: ActivityId) -> Vec<Action> {
         match self.work(&activity) {
-            Some(work) if work.stage == Stage::Running => {
-                work.stage = Stage::Ending;
+            Some(work) if work.phase == Phase::Running => {
+                work.phase = Phase::Ending;
                 vec![Action::Stop(activity)]
             }
             _ => vec![],
@@ -300,7 +225,7 @@ impl Desk {
             return vec![];
         };
         if let Some(work) = contract.activities.get_mut(&activity) {
-            work.stage = Stage::Ended;
+            work.phase = Phase::Ended;
         }
         contract.idle_since = Some(now);
         vec![
@@ -329,9 +254,9 @@ impl Desk {
         // An exe-unit whose counters make no sense costs what it has cost before.
         work.cost = cost.map_or(work.cost, |cost| cost.max(work.cost));
         let cost = work.cost;
-        let last = work.stage == Stage::Ended;
+        let last = work.phase == Phase::Ended;
         if last {
-            work.stage = Stage::Billed;
+            work.phase = Phase::Billed;
         }
         let note = NewDebitNote {
             activity_id: activity,

@@ -10,7 +10,7 @@ use ya_client_model::{
     market::{AgreementEventType, ProviderEvent},
 };
 
-use super::{agent::Services, desk::Event};
+use super::{agent::Apis, desk::Event};
 use crate::{
     id::{ActivityId, AgreementId, SubscriptionId},
     market::{Side, Terms, property::Properties},
@@ -35,7 +35,7 @@ const AT_MOST: usize = 20;
 #[derive(Clone)]
 pub(super) struct Ear {
     id: NodeId,
-    services: Services,
+    services: Apis,
     news: mpsc::UnboundedSender<News>,
 }
 
@@ -43,7 +43,7 @@ impl Ear {
     /// Puts an offer up, and listens for all that concerns its provider after a time; until the tasks are dropped.
     pub(super) fn open(
         id: NodeId,
-        services: &Services,
+        services: &Apis,
         offer: &Terms,
         since: DateTime<Utc>,
         news: &mpsc::UnboundedSender<News>,

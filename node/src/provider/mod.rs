@@ -6,6 +6,7 @@ mod desk;
 #[cfg(test)]
 mod desk_tests;
 mod ear;
+mod event;
 pub(crate) mod exe_unit;
 mod file;
 mod negotiation;

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use ya_client_model::{NodeId, activity::State, market::agreement::State as AgreementState};
 
 use super::{
-    agent::Services,
-    contract::{Contract, Note, Stage, Work},
+    agent::Apis,
+    contract::{Contract, Note, Phase, Work},
     desk::Event,
     price::Price,
 };
@@ -54,7 +54,7 @@ pub(super) struct Resumed {
 
 impl History {
     /// What there is about all providers. As soon as one of them is at work, some of it may be forgotten.
-    pub(crate) async fn look_up(services: &Services) -> Self {
+    pub(crate) async fn look_up(services: &Apis) -> Self {
         let at = services.clock.now();
         let mut of_providers: HashMap<_, Records> = HashMap::new();
         for one in services.market.all_agreements().await {
@@ -124,15 +124,15 @@ impl Records {
         let mut works = BTreeMap::new();
         for activity in self.activities.get(id).into_iter().flatten() {
             let work = self.work(activity, &price);
-            if work.stage == Stage::Running && activity.state.state.0 != State::Terminated {
+            if work.phase == Phase::Running && activity.state.state.0 != State::Terminated {
                 recovery.living.push(activity.id.clone());
-            } else if work.stage == Stage::Running {
+            } else if work.phase == Phase::Running {
                 recovery.events.push(Event::ExeUnitEnded {
                     activity: activity.id.clone(),
                     how: "had ended".to_owned(),
                 });
             }
-            if work.stage == Stage::Running && activity.is_ending {
+            if work.phase == Phase::Running && activity.is_ending {
                 recovery.events.push(Event::Destroy(activity.id.clone()));
             }
             works.insert(activity.id.clone(), work);
@@ -158,9 +158,9 @@ impl Records {
         let all_is_billed = billed.is_some() && billed >= price.cost(&usage);
         let has_ended = activity.state.state.0 == State::Terminated;
         Work {
-            stage: match has_ended && all_is_billed {
-                true => Stage::Billed,
-                false => Stage::Running,
+            phase: match has_ended && all_is_billed {
+                true => Phase::Billed,
+                false => Phase::Running,
             },
             cost: billed.unwrap_or_default(),
         }

@@ -80,10 +80,8 @@ impl Scene {
         let demand = self.demand().await;
         let id = self.requestor.subscribe(&demand).await;
         let event = self.requestor.negotiate(&id, &demand).await;
-        let proposal = &event["proposal"]["proposalId"];
-        let new = json!({"proposalId": proposal, "validTo": "2100-01-01T00:00:00Z"});
-        let agreement = self.requestor.post("/market-api/v1/agreements", new).await;
-        let agreement = text(&agreement.ok());
+        let (proposal, valid_to) = (&event["proposal"], "2100-01-01T00:00:00Z");
+        let agreement = self.requestor.create_agreement(proposal, valid_to).await;
         let path = format!("/market-api/v1/agreements/{agreement}/confirm");
         assert_eq!(self.requestor.post_nothing(&path).await.status, 204);
         agreement

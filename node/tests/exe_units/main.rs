@@ -7,6 +7,7 @@ mod file_server;
 mod image;
 #[path = "../node/peer.rs"]
 mod peer;
+mod programs;
 mod replay;
 #[path = "../node/requestor.rs"]
 mod requestor;

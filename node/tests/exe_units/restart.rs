@@ -92,7 +92,7 @@ pub(crate) async fn killed_and_started_again() {
     let allocation = node.requestor.allocate().await;
     let mut demand = node.requestor.demand().await;
     demand["properties"]["golem.srv.comp.task_package"] = json!(package);
-    let agreement = agree(&node.requestor, &demand).await;
+    let agreement = node.requestor.agree_on(&demand).await;
     let activity = node.requestor.create_activity(&agreement).await;
     let path = format!("/activity-api/v1/activity/{activity}");
     let echo = json!({"run": {"entry_point": "/bin/echo", "args": ["hello"], "capture": {"stdout": {"atEnd": {}}}}});
@@ -179,7 +179,7 @@ pub(crate) async fn killed_and_started_again() {
     assert_eq!(payments.as_array().unwrap().len(), 1, "{payments}");
     assert_eq!(payments[0]["amount"], invoice["amount"]);
     // A provider that offers has found all again before.
-    let agreement = agree(&node.requestor, &demand).await;
+    let agreement = node.requestor.agree_on(&demand).await;
     assert_eq!(bills(&node).await, before);
     assert_eq!(
         get(&node, &format!("{path}/state")).await["state"],
@@ -206,15 +206,6 @@ pub(crate) async fn killed_and_started_again() {
     node.requestor.terminate(&agreement).await;
     wait_for(async || bills(&node).await.len() == 4).await;
     node.stop();
-}
-
-async fn agree(requestor: &Requestor, demand: &Value) -> String {
-    let id = requestor.subscribe(demand).await;
-    let event = requestor.negotiate(&id, demand).await;
-    let agreement = requestor.bind(&event["proposal"]).await;
-    let path = format!("/market-api/v1/demands/{id}");
-    requestor.delete(&path).await.ok();
-    agreement
 }
 
 async fn get(node: &Node, path: &str) -> Value {

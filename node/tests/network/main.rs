@@ -2,6 +2,8 @@
 //!
 //! This file is all of it: the test, the program that it starts in a folder of its own, and what runs in sandboxes.
 
+#[path = "../exe_units/programs.rs"]
+mod programs;
 mod scene;
 mod service;
 mod tool;

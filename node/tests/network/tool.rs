@@ -1,16 +1,17 @@
 //! The program that runs in the sandboxes of a network, which is this very test; and the image that it is in.
 
 use std::{
-    env, fs,
+    env,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
+
+use crate::programs::pack;
 
 /// Where it listens.
 pub(crate) const PORT: u16 = 7000;
@@ -97,30 +98,10 @@ fn connect(host: &str) -> anyhow::Result<TcpStream> {
 
 /// An image with this program as `/bin/tool`, and a shell.
 pub(crate) fn image(folder: &Path) -> anyhow::Result<PathBuf> {
-    let tree = folder.join("tree");
     let own = env::current_exe()?;
-    for (program, name) in [
-        (own.as_path(), "bin/tool"),
-        (Path::new("/bin/sh"), "bin/sh"),
-    ] {
-        let needed = Command::new("ldd").arg(program).output()?;
-        let needed = String::from_utf8(needed.stdout)?;
-        let libraries = needed
-            .split_whitespace()
-            .filter(|word| word.starts_with('/'));
-        for file in libraries.map(Path::new) {
-            copy(file, &tree.join(file.strip_prefix("/")?))?;
-        }
-        copy(program, &tree.join(name))?;
-    }
-    let image = folder.join("tool.gvmi");
-    gvmi::pack(&tree, &gvmi::Configuration::default(), &image)?;
-    fs::remove_dir_all(&tree)?;
-    Ok(image)
-}
-
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(to.parent().context("a folder")?)?;
-    fs::copy(from, to).with_context(|| from.display().to_string())?;
-    Ok(())
+    let programs = [
+        (own.as_path(), "/bin/tool"),
+        (Path::new("/bin/sh"), "/bin/sh"),
+    ];
+    Ok(pack(&programs, folder))
 }

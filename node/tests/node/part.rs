@@ -20,14 +20,7 @@ impl Requestor {
 
     /// A demand, what comes of it, and the agreement.
     pub(crate) async fn agree(&self) -> String {
-        let demand = self.demand().await;
-        let id = self.subscribe(&demand).await;
-        let event = self.negotiate(&id, &demand).await;
-        let agreement = self.bind(&event["proposal"]).await;
-        self.delete(&format!("/market-api/v1/demands/{id}"))
-            .await
-            .ok();
-        agreement
+        self.agree_on(&self.demand().await).await
     }
 }
 

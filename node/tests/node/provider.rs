@@ -1,6 +1,6 @@
 //! The provider's half of the API, as somebody else's provider uses it.
 
-use node::{LocalNode, LocalNodeBuilder};
+use node::LocalNodeBuilder;
 use serde_json::{Value, json};
 
 use crate::{
@@ -26,7 +26,7 @@ impl Market {
                 .app_key("runs", None)
         };
         let scene = Scene::start_with(two).await;
-        let bearer = |name| Requestor::at(scene.node.url(), key(&scene.node, name));
+        let bearer = |name| Requestor::called(&scene.node, name);
         Self {
             requestor: bearer("asks"),
             provider: bearer("runs"),
@@ -82,11 +82,6 @@ impl Market {
         assert_eq!(self.requestor.post_nothing(&path).await.status, 204);
         (agreement, self.next_for(&offer).await)
     }
-}
-
-fn key<'a>(node: &'a LocalNode, name: &str) -> &'a str {
-    let mut keys = node.app_keys().filter(|(other, _)| *other == name);
-    keys.next().unwrap().1
 }
 
 #[tokio::test(flavor = "multi_thread")]

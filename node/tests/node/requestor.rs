@@ -52,6 +52,12 @@ impl Requestor {
         Self::at(node.url(), node.app_key())
     }
 
+    /// With the app key of that name.
+    pub(crate) fn called(node: &LocalNode, name: &str) -> Self {
+        let mut keys = node.app_keys().filter(|(other, _)| *other == name);
+        Self::at(node.url(), keys.next().unwrap().1)
+    }
+
     pub(crate) fn at(url: &str, app_key: &str) -> Self {
         Self {
             http: reqwest::Client::new(),
@@ -180,6 +186,16 @@ impl Requestor {
         assert_eq!(confirmed.status, 204, "{confirmed:?}");
         let approved = self.post_nothing(&format!("{path}/wait?timeout=20")).await;
         assert_eq!(approved.status, 204, "{approved:?}");
+        agreement
+    }
+
+    /// An agreement about a demand, which is not there any more then.
+    pub(crate) async fn agree_on(&self, demand: &Value) -> String {
+        let id = self.subscribe(demand).await;
+        let event = self.negotiate(&id, demand).await;
+        let agreement = self.bind(&event["proposal"]).await;
+        let path = format!("/market-api/v1/demands/{id}");
+        self.delete(&path).await.ok();
         agreement
     }
 

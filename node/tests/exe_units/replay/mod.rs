@@ -4,6 +4,7 @@
 //! was made. Its answer must have the status, the content type and the shape of the recorded one, but for what
 //! [`wanted::WANTED`] lists. What depends on how fast somebody else is, is asked again until it is so.
 
+mod comparison;
 mod files;
 mod provider;
 mod recording;
@@ -80,11 +81,10 @@ async fn as_requestor(recording: Recording) {
         .start()
         .await
         .unwrap();
-    let key = |name| provider::key(&node, name);
-    let requestor = Requestor::at(node.url(), key("asks"));
+    let requestor = Requestor::called(&node, "asks");
     let mut session = Session::new(&recording, requestor, package.clone());
     if recording.lines.iter().any(is_rejection) {
-        let other = Requestor::at(node.url(), key("asked-before"));
+        let other = Requestor::called(&node, "asked-before");
         let agreement = provider::take_slot(&other).await;
         session.release_when_rejected(other, agreement);
     }

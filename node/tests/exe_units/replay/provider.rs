@@ -18,12 +18,6 @@ use crate::{
     requestor::{Requestor, text},
 };
 
-/// The app key of that name.
-pub(super) fn key<'a>(node: &'a LocalNode, name: &str) -> &'a str {
-    let mut keys = node.app_keys().filter(|(other, _)| *other == name);
-    keys.next().unwrap().1
-}
-
 /// An agreement with the only provider that there is, by somebody else.
 pub(super) async fn take_slot(requestor: &Requestor) -> String {
     let demand = demand(requestor).await;
@@ -52,11 +46,11 @@ pub(super) async fn replay(mut recording: Recording) {
         .start()
         .await
         .unwrap();
-    let provider = Requestor::at(node.url(), key(&node, "runs"));
+    let provider = Requestor::called(&node, "runs");
     let session = Arc::new(Session::new(&recording, provider, String::new()));
     let other = Arc::new(Mutex::new(Other {
         session: Arc::clone(&session),
-        requestor: Requestor::at(node.url(), key(&node, "asks")),
+        requestor: Requestor::called(&node, "asks"),
         peer: Peer::connect(&node.data_folder().join("bus/socket")).await,
         demand: String::new(),
         agreement: String::new(),
