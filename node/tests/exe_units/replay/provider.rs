@@ -122,7 +122,7 @@ impl Other {
     }
 
     async fn agree(&mut self, recorded: &Value) {
-        let countered = self.requestor.next_event(&self.demand).await;
+        let countered = self.countered().await;
         // With as many places as it had.
         let valid_to = text(&recorded["agreement"]["validTo"]);
         let valid_to = format!("2100{}", &valid_to[4..]);
@@ -136,7 +136,20 @@ impl Other {
         self.requestor.delete(&demand).await.ok();
     }
 
+    /// The provider's answer that it has not rejected, or not for good.
+    async fn countered(&self) -> Value {
+        loop {
+            let event = self.requestor.next_event(&self.demand).await;
+            if event["eventType"] == "ProposalEvent" {
+                return event;
+            }
+        }
+    }
+
     async fn terminate(&mut self, recorded: &Value) {
+        if recorded["terminator"] == "Provider" {
+            return;
+        }
         self.be_up().await;
         let path = format!("/market-api/v1/agreements/{}/terminate", self.agreement);
         self.requestor
@@ -172,6 +185,8 @@ impl Other {
 
     async fn destroy(&mut self) {
         self.be_up().await;
+        self.use_something(json!({"currentUsage": [0.5, 3.5], "timestamp": 1}))
+            .await;
         let path = format!("/activity-api/v1/activity/{}?timeout=60", self.activity);
         let requestor = self.requestor.clone();
         self.waiting.spawn(async move {
@@ -209,9 +224,14 @@ impl Other {
         self.be_up().await;
         let usage = request.answer();
         if usage["currentUsage"].is_array() {
-            let report = json!({"activityId": self.activity, "usage": usage});
-            let report: SetUsage = serde_json::from_value(report).unwrap();
-            self.peer.call("/local/activity", &report).await.unwrap();
+            self.use_something(usage).await;
         }
+    }
+
+    async fn use_something(&mut self, usage: Value) {
+        let report = json!({"activityId": self.activity, "usage": usage});
+        let report: SetUsage = serde_json::from_value(report).unwrap();
+        // Nothing can be reported any more if the provider has said that it has ended.
+        self.peer.call("/local/activity", &report).await.ok();
     }
 }
