@@ -182,6 +182,14 @@ impl Contract {
         self
     }
 
+    /// Is approved `now`, later than it was made.
+    pub(super) fn begin(&mut self, now: DateTime<Utc>) {
+        self.approve_at = None;
+        self.idle_since = Some(now);
+        self.next_note = self.note_interval.map(|interval| now + interval);
+        self.last_payable = now;
+    }
+
     /// When something about it is due.
     pub(super) fn next_deadline(&self) -> Option<DateTime<Utc>> {
         if self.ended {

@@ -310,7 +310,7 @@ impl Desk {
             }
             if let Some(approve_at) = contract.approve_at {
                 if approve_at <= now {
-                    contract.approve_at = None;
+                    contract.begin(now);
                     actions.push(Action::Approve(id.clone()));
                 }
             } else if let Some(breach) = contract.breach(now) {

@@ -326,3 +326,23 @@ fn the_last_to_wait_hear_when_there_is_room() {
     assert_eq!(countered[0], "counter 50");
     assert_eq!(countered.last().unwrap().as_str(), "counter 149");
 }
+
+#[test]
+fn an_agreement_that_is_approved_late_begins_then() {
+    let faults = Faults {
+        approves_after: Some(TimeDelta::seconds(600)),
+        ..Faults::default()
+    };
+    let mut scene = Scene {
+        desk: Desk::new(Rules::default(), faults, offer(), 1),
+        now: START,
+    };
+    assert_eq!(scene.offered("agreement"), [""; 0]);
+    assert_eq!(scene.after(599), [""; 0]);
+    assert_eq!(scene.after(1), ["approve agreement"]);
+    assert_eq!(scene.after(89), [""; 0]);
+    assert_eq!(
+        scene.after(1),
+        ["terminate agreement: NoActivity", "invoice 0 [] due 890"]
+    );
+}
