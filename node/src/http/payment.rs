@@ -90,7 +90,10 @@ async fn events(
     Parameters(wanted): Parameters<EventsAfter>,
 ) -> Json<Vec<Value>> {
     let (after, timeout, at_most) = (wanted.after(), wanted.timeout(), wanted.at_most());
-    let events = api.payments.events(caller, kind, after, timeout, at_most);
+    let session = wanted.app_session_id;
+    let events = api
+        .payments
+        .events(caller, kind, session, after, timeout, at_most);
     let view = |(date, id, event)| view::event(kind, date, &id, &event);
     Json(events.await.into_iter().map(view).collect())
 }

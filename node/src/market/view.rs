@@ -31,7 +31,9 @@ pub(crate) struct Deal {
     pub(crate) demand: Terms,
     /// What the offer's side says of itself.
     pub(crate) offer: Terms,
-    /// In which of its sessions the provider has bound itself.
+    /// In which of its sessions the requestor has bound itself.
+    pub(crate) requestor_session: Option<String>,
+    /// In which of its own the provider has.
     pub(crate) provider_session: Option<String>,
     /// How far it has come.
     pub(crate) state: State,
@@ -310,6 +312,7 @@ fn deal(id: &AgreementId, agreement: &Agreement) -> Deal {
         provider: agreement.offer.owner,
         demand: agreement.demand.terms.clone(),
         offer: agreement.offer.terms.clone(),
+        requestor_session: agreement.demand.session.clone(),
         provider_session: agreement.offer.session.clone(),
         state: agreement.state,
         reason: agreement.reason.clone(),

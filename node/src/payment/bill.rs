@@ -51,6 +51,23 @@ pub(crate) struct Parties {
     pub(crate) payer_address: String,
     /// On which platform.
     pub(crate) platform: String,
+    /// In which of its sessions the issuer was bound.
+    #[serde(default)]
+    pub(crate) issuer_session: Option<String>,
+    /// In which of its own the recipient was.
+    #[serde(default)]
+    pub(crate) recipient_session: Option<String>,
+}
+
+impl Parties {
+    /// Whether the agreement is of one of a party's sessions.
+    pub(super) fn are_in_session(&self, party: NodeId, session: &str) -> bool {
+        let own = match party == self.issuer {
+            true => &self.issuer_session,
+            false => &self.recipient_session,
+        };
+        own.as_deref() == Some(session)
+    }
 }
 
 /// What a bill is for.

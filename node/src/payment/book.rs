@@ -99,16 +99,23 @@ impl Book {
         Ok(book)
     }
 
-    /// What happened to a node's bills of a kind after a time.
+    /// What happened to a node's bills of a kind after a time, in one of its sessions or in all.
     pub(crate) fn events(
         &self,
         owner: NodeId,
         kind: BillKind,
+        session: Option<&str>,
         after: DateTime<Utc>,
         at_most: usize,
     ) -> Vec<(DateTime<Utc>, BillId, BillEvent)> {
+        let is_in_session = |bill: &BillId| match (session, self.bills.get(bill)) {
+            (None, _) => true,
+            (Some(session), Some(bill)) => bill.parties.are_in_session(owner, session),
+            (Some(_), None) => false,
+        };
         self.events
             .after(&Reader { owner, kind }, after)
+            .filter(|(_, (bill, _))| is_in_session(bill))
             .take(at_most)
             .map(|(date, (bill, event))| (date, bill.clone(), event.clone()))
             .collect()

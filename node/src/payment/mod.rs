@@ -291,18 +291,19 @@ impl Payments {
             .await
     }
 
-    /// What happened to the caller's bills after a time; waits for something.
+    /// What happened to the caller's bills after a time, in one of its sessions or in all; waits for something.
     pub(crate) async fn events(
         &self,
         caller: NodeId,
         kind: BillKind,
+        session: Option<String>,
         after: DateTime<Utc>,
         timeout: Duration,
         at_most: usize,
     ) -> Vec<(DateTime<Utc>, BillId, BillEvent)> {
         let topic = Topic::Events(caller, kind);
         let events = self.book.poll(topic, timeout, move |book, _| {
-            let events = book.events(caller, kind, after, at_most);
+            let events = book.events(caller, kind, session.as_deref(), after, at_most);
             (!events.is_empty()).then_some(events)
         });
         events.await.unwrap_or_default()
@@ -349,5 +350,7 @@ fn parties(deal: &Deal) -> Option<Parties> {
         payee_address: payee.unwrap_or_else(|| deal.provider.to_string()),
         payer_address: payer.unwrap_or_else(|| deal.requestor.to_string()),
         platform: platform.to_owned(),
+        issuer_session: deal.provider_session.clone(),
+        recipient_session: deal.requestor_session.clone(),
     })
 }

@@ -126,7 +126,7 @@ impl Ear {
     async fn hear_acceptances(self, mut after: DateTime<Utc>) {
         loop {
             let payments = &self.services.payments;
-            let events = payments.events(self.id, BillKind::DebitNote, after, POLL, AT_MOST);
+            let events = payments.events(self.id, BillKind::DebitNote, None, after, POLL, AT_MOST);
             for (date, id, event) in events.await {
                 after = date;
                 match event {

@@ -163,6 +163,24 @@ fn what_was_paid_is_remembered_as_long_as_there_is_a_bill_for_it() {
 }
 
 #[test]
+fn each_side_hears_of_bills_in_its_own_session() {
+    let mut scene = Scene::new();
+    let allocation = scene.allocate("1");
+    let invoice = scene.invoice("1");
+    scene.accept(Invoice, &invoice, "1", &allocation).unwrap();
+    let heard = |who, session| {
+        let events = scene.book.events(who, Invoice, session, START, 10);
+        events.len()
+    };
+    for (who, session) in [(scene.payee, "a"), (scene.payer, "b")] {
+        assert_eq!(heard(who, None), 1);
+        assert_eq!(heard(who, Some(session)), 1);
+        assert_eq!(heard(who, Some("c")), 0);
+    }
+    assert_eq!(heard(scene.payer, Some("a")), 0);
+}
+
+#[test]
 fn not_every_acceptance_is_possible() {
     let mut scene = Scene::new();
     let (small, released) = (scene.allocate("1"), scene.allocate("5"));
@@ -219,7 +237,7 @@ fn a_bill_can_be_rejected_instead() {
             .book
             .reject(payer, kind, &id, rejection.clone(), now)
             .unwrap();
-        let events = scene.book.events(scene.payee, kind, START, 10);
+        let events = scene.book.events(scene.payee, kind, None, START, 10);
         assert_eq!(events.len(), 1);
         assert_eq!(events[0].2, BillEvent::Rejected(rejection));
         assert_eq!(

@@ -73,6 +73,8 @@ impl Scene {
             payee_address: self.payee.to_string(),
             payer_address: self.payer.to_string(),
             platform: "erc20-holesky-tglm".to_owned(),
+            issuer_session: Some("a".to_owned()),
+            recipient_session: Some("b".to_owned()),
         }
     }
 
@@ -126,7 +128,7 @@ impl Scene {
     }
 
     fn happened(&self, who: NodeId, kind: BillKind) -> Vec<String> {
-        let events = self.book.events(who, kind, START, 100);
+        let events = self.book.events(who, kind, None, START, 100);
         events
             .into_iter()
             .map(|(date, id, event)| view::event(kind, date, &id, &event)["eventType"].to_string())
