@@ -259,7 +259,8 @@ impl Simulation {
             {
                 migration.status = MigrationStatus::PullingLayers;
             }
-            if migration.status == MigrationStatus::PullingLayers && self.is_complete(come, &layers)
+            if migration.status == MigrationStatus::PullingLayers
+                && self.is_complete(target, come, &layers)
             {
                 migration.status = self.pulled(service, target)?;
             }
@@ -305,18 +306,16 @@ impl Simulation {
             .count()
     }
 
-    /// If all layers have come.
+    /// If all layers have come; `come` of the target's are of these digests.
     ///
     /// Quirk `exact-count`, unless `disk` is corrected: there must be exactly as many as the image lists, so a copy too
     /// many or a digest that is listed twice and fetched once keeps a service waiting for ever.
-    fn is_complete(&self, come: usize, layers: &[Symbol]) -> bool {
+    fn is_complete(&self, target: ServerId, come: usize, layers: &[Symbol]) -> bool {
         if !self.settings.corrections.disk {
             return come == layers.len();
         }
-        let distinct = (0..layers.len())
-            .filter(|at| !layers[..*at].contains(&layers[*at]))
-            .count();
-        come >= distinct
+        let host = &self.model.servers[target];
+        layers.iter().all(|digest| host.has_layer(*digest))
     }
 
     /// All layers have come: the service leaves its origin, and its state follows if it has any.

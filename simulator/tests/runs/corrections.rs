@@ -1,11 +1,30 @@
 //! What each correction does to a run.
 
+use serde_json::json;
 use simulator::model::Model;
+use simulator::policy::{Event, Operation, Script};
 use simulator::scenario::Scenario;
-use simulator::settings::Corrections;
-use simulator::simulation::{Abort, Simulation};
+use simulator::settings::{Corrections, Settings};
+use simulator::simulation::{Abort, Simulation, Stop};
 
-use crate::support::{load, read};
+use crate::support::{load, load_changed, read};
+
+fn corrected(names: &[&str]) -> Settings {
+    let mut settings = Settings::default();
+    for name in names {
+        assert!(settings.corrections.enable(name));
+    }
+    settings
+}
+
+/// What provisions services to servers: for each the step, the service and the server.
+fn provisions(events: &[(u32, i64, i64)]) -> Script {
+    let event = |&(step, service, server)| Event {
+        step,
+        operation: Operation::Provision { service, server },
+    };
+    Script::new(events.iter().map(event).collect())
+}
 
 /// A vector's run with some corrections.
 fn run(name: &str, corrections: &[&str]) -> Result<Simulation, Abort> {
@@ -55,6 +74,39 @@ fn disk_is_charged_once() {
     assert_eq!((hosted(&quirks), hosted(&corrected)), (5, 6));
     let transfers = |simulation: &Simulation| simulation.model().flows.len();
     assert_eq!((transfers(&quirks), transfers(&corrected)), (9, 8));
+}
+
+#[test]
+fn copies_of_a_layer_do_not_stand_for_one_that_lacks() {
+    // Server 2 has one of the two layers twice, and nothing else is waited for.
+    let model = load_changed("03_stateful_migration", |dataset| {
+        dataset["Service"][1]["attributes"]["state"] = json!(0);
+        for id in [7, 8] {
+            let attributes = json!({"id": id, "digest": "os", "size": 12, "instruction": "os"});
+            let host = json!({"class": "EdgeServer", "id": 2});
+            let layers = dataset["ContainerLayer"].as_array_mut().unwrap();
+            layers.push(json!({"attributes": attributes, "relationships": {"server": host}}));
+            let host = &mut dataset["EdgeServer"][1]["relationships"];
+            let layers = host["container_layers"].as_array_mut().unwrap();
+            layers.push(json!({"class": "ContainerLayer", "id": id}));
+        }
+    });
+    let mut simulation = Simulation::new(model, corrected(&["disk"]));
+    let mut script = provisions(&[(1, 2, 2)]);
+    let mut placed = false;
+    (simulation.run::<Abort>(&mut script, Stop::Steps(12), |simulation| {
+        let model = simulation.model();
+        let target = model.server(2).unwrap();
+        let service = &model.services[model.service(2).unwrap()];
+        if service.server == Some(target) {
+            let db = model.symbols.find("db").unwrap();
+            assert!(model.servers[target].has_layer(db), "it runs without one");
+            placed = true;
+        }
+        Ok(())
+    }))
+    .unwrap();
+    assert!(placed);
 }
 
 #[test]

@@ -3,11 +3,7 @@
 use serde_json::Value;
 use simulator::dataset::{self, Limits};
 
-use crate::support::{VECTORS, load, read};
-
-fn parse(json: &str) -> Value {
-    serde_json::from_str(&json.replace("Infinity", "\"Infinity\"")).unwrap()
-}
+use crate::support::{VECTORS, load, parse, read};
 
 #[test]
 fn what_was_loaded_is_saved_as_it_was() {

@@ -3,6 +3,7 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use simulator::dataset::{self, Limits};
 use simulator::metrics::{JsonLines, Recorder};
@@ -40,6 +41,19 @@ pub(crate) fn read(vector: &str, file: &str) -> Vec<u8> {
 /// A vector's dataset.
 pub(crate) fn load(vector: &str) -> Model {
     dataset::load(&read(vector, "dataset.json"), &Limits::default()).unwrap()
+}
+
+/// A dataset as JSON, infinities as text.
+pub(crate) fn parse(json: &str) -> Value {
+    serde_json::from_str(&json.replace("Infinity", "\"Infinity\"")).unwrap()
+}
+
+/// A vector's dataset with something changed.
+pub(crate) fn load_changed(vector: &str, change: impl FnOnce(&mut Value)) -> Model {
+    let mut dataset = parse(std::str::from_utf8(&read(vector, "dataset.json")).unwrap());
+    change(&mut dataset);
+    let json = dataset.to_string().replace("\"Infinity\"", "Infinity");
+    dataset::load(json.as_bytes(), &Limits::default()).unwrap()
 }
 
 /// A hash in hexadecimal digits.
