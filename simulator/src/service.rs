@@ -128,7 +128,7 @@ impl Simulation {
         let (cpu, memory, origin) = (moving.cpu_demand, moving.memory_demand, moving.server);
         let layers = self.layers_of(service)?;
         if self.settings.corrections.release {
-            self.supersede(service);
+            self.supersede(service)?;
         }
         self.enqueue_missing(target, &layers)?;
         if let Some(origin) = origin {
@@ -159,8 +159,8 @@ impl Simulation {
         Ok(())
     }
 
-    /// Gives back what an unfinished migration reserved.
-    fn supersede(&mut self, service: ServiceId) {
+    /// Gives back what an unfinished migration reserved. A service that had left its origin is up there again.
+    fn supersede(&mut self, service: ServiceId) -> Result<(), Reason> {
         let step = self.model.current_step();
         let moving = &mut self.model.services[service];
         let (cpu, memory, origin) = (moving.cpu_demand, moving.memory_demand, moving.server);
@@ -169,7 +169,7 @@ impl Simulation {
             .last_mut()
             .filter(|last| last.end.is_none())
         else {
-            return;
+            return Ok(());
         };
         let left_origin = matches!(
             migration.status,
@@ -191,15 +191,25 @@ impl Simulation {
                 host.memory_demand = host.memory_demand + memory;
             }
         }
+        self.cancel_state_flow(service);
+        if left_origin {
+            // Also where its state has come already, so that no flow is left.
+            self.model.services[service].available = true;
+            self.refresh_users(service)?;
+        }
+        Ok(())
+    }
+
+    fn cancel_state_flow(&mut self, service: ServiceId) {
         let state_flow = (self.active.iter().copied())
             .find(|flow| self.model.flows[*flow].cargo == Cargo::State(service));
         if let Some(flow) = state_flow {
+            let step = self.model.current_step();
             let cancelled = &mut self.model.flows[flow];
             cancelled.end = Some(step);
             self.traffic.end(flow, cancelled);
             self.traffic.sweep();
             self.active.retain(|other| *other != flow);
-            self.model.services[service].available = true;
         }
     }
 

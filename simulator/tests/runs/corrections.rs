@@ -169,6 +169,56 @@ fn what_an_abandoned_migration_reserved_is_given_back() {
 }
 
 #[test]
+fn a_service_that_is_called_back_while_its_state_moves_is_up_at_its_origin() {
+    // Its state moves in steps 6 to 9. The second provisioning is once in the middle of it, and once when it has come.
+    for second in [8, 10] {
+        let settings = corrected(&Corrections::NAMES);
+        let mut simulation = Simulation::new(load("03_stateful_migration"), settings);
+        let mut script = provisions(&[(3, 2, 3), (second, 2, 2)]);
+        for _ in 1..second {
+            simulation.step(&mut script).unwrap();
+        }
+        let service = simulation.model().service(2).unwrap();
+        assert!(!simulation.model().services[service].available, "{second}");
+        simulation.step(&mut script).unwrap();
+        let model = simulation.model();
+        assert!(model.services[service].available, "{second}");
+        assert_eq!(model.services[service].server, model.server(1));
+        for user in model.users.iter() {
+            let delay = user.delays[0].1.unwrap().value();
+            assert!(delay.is_finite(), "{second}: user {}", user.id);
+        }
+    }
+}
+
+#[test]
+fn the_ways_that_users_have_left_leave_their_links() {
+    let name = "13_mobility_and_access";
+    let marked = |corrections: &[&str]| -> usize {
+        let simulation = run(name, corrections).unwrap();
+        let links = simulation.model().links.iter();
+        links.map(|link| link.applications.iter().count()).sum()
+    };
+    let simulation = run(name, &["release"]).unwrap();
+    let model = simulation.model();
+    let mut used: Vec<_> = (model.users.iter().flat_map(|user| &user.paths))
+        .flat_map(|(key, routes)| routes.iter().map(move |route| (key, route)))
+        .flat_map(|(key, route)| route.links.iter().map(move |link| (*link, *key)))
+        .collect();
+    used.sort();
+    used.dedup();
+    let mut marked_links: Vec<_> = (model.links.entries())
+        .flat_map(|(place, link)| {
+            let applications = link.applications.iter();
+            applications.map(move |at| (place, model.applications[*at].key))
+        })
+        .collect();
+    marked_links.sort();
+    assert_eq!(marked_links, used);
+    assert!(marked(&[]) > marked(&["release"]));
+}
+
+#[test]
 fn users_see_an_outage_when_it_begins() {
     let delays = |corrections: &[&str]| {
         let name = "03_stateful_migration";
