@@ -116,7 +116,7 @@ pub fn draw(timeline: &Timeline, picture: Picture) -> Result<Drawn, PlotError> {
 pub fn draw_both(one: (&str, &Timeline), two: (&str, &Timeline)) -> Result<Drawn, PlotError> {
     let whole = |(name, timeline): (&str, &Timeline), title: &str| -> Option<Line> {
         let panel = timeline.panels.iter().find(|panel| panel.title == title)?;
-        let lines = panel.lines.iter().filter(|line| line.name != "highest");
+        let lines = panel.lines.iter().filter(|line| !line.is_highest());
         Some(Line {
             name: name.to_owned(),
             series: crate::report::Series::mean_of(lines.map(|line| &line.series)),

@@ -4,7 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::{COLOURS, Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick, up_to};
-use crate::report::Panel;
+use crate::report::{Line, Panel};
 
 const HEIGHT: u32 = 240;
 
@@ -37,8 +37,9 @@ pub(super) fn draw_panel<B: DrawingBackend>(
     panel: &Panel,
     steps: u32,
 ) -> Result<(), PlotError> {
-    let highest = (panel.lines.iter())
-        .filter_map(|line| line.series.highest())
+    let lines: Vec<_> = panel.lines.iter().map(Line::points).collect();
+    let highest = (lines.iter().flatten())
+        .filter_map(|(_, value)| *value)
         .fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, (FONT, 15))
@@ -61,13 +62,12 @@ pub(super) fn draw_panel<B: DrawingBackend>(
         .draw()
         .map_err(PlotError::new)?;
     let (right, top) = (area.dim_in_pixel().0 as i32 - 140, 40);
-    for (at, line) in panel.lines.iter().enumerate() {
+    for (at, (line, points)) in panel.lines.iter().zip(lines).enumerate() {
         let colour = COLOURS[at % COLOURS.len()];
         // Lines that lie over each other are all to be seen: what is drawn first is wider.
         let width = 2 + (panel.lines.len() - 1 - at).min(3) as u32;
         let mut piece: Vec<(f64, f64)> = Vec::new();
-        let points: Vec<_> = line.series.points().collect();
-        for (step, value) in points.iter().copied().chain([(0.0, None)]) {
+        for (step, value) in points.into_iter().chain([(0.0, None)]) {
             match value {
                 Some(value) => piece.push((step, value)),
                 None if piece.len() == 1 => {

@@ -13,8 +13,24 @@ pub struct Series {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Bin {
     sum: f64,
+    /// The highest value; of no meaning where there is none.
+    highest: f64,
     values: u32,
     steps: u32,
+}
+
+impl Bin {
+    /// Both together, over as many steps as this one.
+    fn add(&mut self, other: &Self) {
+        if other.values > 0 {
+            self.highest = match self.values {
+                0 => other.highest,
+                _ => self.highest.max(other.highest),
+            };
+        }
+        self.sum += other.sum;
+        self.values += other.values;
+    }
 }
 
 impl Series {
@@ -35,11 +51,12 @@ impl Series {
         if full && self.bins.len() == Self::BINS {
             self.bins = (self.bins.chunks(2))
                 .map(|pair| {
-                    pair.iter().fold(Bin::default(), |sum, bin| Bin {
-                        sum: sum.sum + bin.sum,
-                        values: sum.values + bin.values,
-                        steps: sum.steps + bin.steps,
-                    })
+                    let mut both = pair[0];
+                    for second in &pair[1..] {
+                        both.add(second);
+                        both.steps += second.steps;
+                    }
+                    both
                 })
                 .collect();
             self.steps *= 2;
@@ -50,18 +67,30 @@ impl Series {
         let last = self.bins.last_mut().expect("there is one now");
         last.steps += 1;
         if let Some(value) = value.filter(|value| value.is_finite()) {
-            last.sum += value;
-            last.values += 1;
+            last.add(&Bin {
+                sum: value,
+                highest: value,
+                values: 1,
+                steps: 0,
+            });
         }
     }
 
     /// The middle of each bin, as a step, and the mean of its values if it has any.
     pub fn points(&self) -> impl Iterator<Item = (f64, Option<f64>)> {
-        self.bins.iter().enumerate().map(|(at, bin)| {
+        self.of_bins(|bin| bin.sum / f64::from(bin.values))
+    }
+
+    /// The middle of each bin, as a step, and the highest of its values if it has any.
+    pub fn peaks(&self) -> impl Iterator<Item = (f64, Option<f64>)> {
+        self.of_bins(|bin| bin.highest)
+    }
+
+    fn of_bins(&self, value: impl Fn(&Bin) -> f64) -> impl Iterator<Item = (f64, Option<f64>)> {
+        self.bins.iter().enumerate().map(move |(at, bin)| {
             let first = at as f64 * f64::from(self.steps);
             let middle = first + f64::from(bin.steps - 1) / 2.0;
-            let mean = (bin.values > 0).then(|| bin.sum / f64::from(bin.values));
-            (middle, mean)
+            (middle, (bin.values > 0).then(|| value(bin)))
         })
     }
 
@@ -81,17 +110,16 @@ impl Series {
                 continue;
             }
             for (sum, bin) in mean.bins.iter_mut().zip(&series.bins) {
-                sum.sum += bin.sum;
-                sum.values += bin.values;
+                sum.add(bin);
             }
         }
         mean
     }
 
-    /// The highest mean of a bin.
+    /// The highest of all values.
     pub fn highest(&self) -> Option<f64> {
-        (self.points())
-            .filter_map(|(_, mean)| mean)
+        (self.peaks())
+            .filter_map(|(_, highest)| highest)
             .max_by(f64::total_cmp)
     }
 }
@@ -117,6 +145,17 @@ mod tests {
         assert_eq!(points[0], (15.5, Some(15.0)));
         assert_eq!(series.mean(), Some(4999.0));
         assert_eq!(points.last(), Some(&(9991.5, Some(9991.0))));
+    }
+
+    #[test]
+    fn a_peak_is_seen_however_many_steps_follow_it() {
+        let mut series = Series::new();
+        for step in 0..50_000 {
+            series.push((step != 3).then_some(if step == 5 { 150.0 } else { 75.0 }));
+        }
+        assert_eq!(series.highest(), Some(150.0));
+        assert_eq!(series.peaks().next().unwrap().1, Some(150.0));
+        assert!(series.points().next().unwrap().1.unwrap() < 80.0);
     }
 
     #[test]

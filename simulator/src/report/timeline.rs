@@ -86,7 +86,26 @@ impl Line {
             series: Series::new(),
         }
     }
+
+    /// If its values are the highest of several objects.
+    pub fn is_highest(&self) -> bool {
+        self.name == HIGHEST
+    }
+
+    /// What is drawn of it: steps, and where there are many steps the mean of some or, of a line of the highest, their
+    /// highest.
+    pub fn points(&self) -> Vec<(f64, Option<f64>)> {
+        if self.is_highest() {
+            self.series.peaks().collect()
+        } else {
+            self.series.points().collect()
+        }
+    }
 }
+
+/// The names of the lines of many objects together.
+const MEAN: &str = "mean";
+const HIGHEST: &str = "highest";
 
 /// The most services that have a bar.
 const BARS: usize = 40;
@@ -114,7 +133,7 @@ impl Timeline {
     pub(super) fn new(model: &Model) -> Self {
         let each = |ids: Vec<i64>, name: &str| -> Vec<Line> {
             if ids.len() > LINES {
-                return vec![Line::new("mean"), Line::new("highest")];
+                return vec![Line::new(MEAN), Line::new(HIGHEST)];
             }
             (ids.iter())
                 .map(|id| Line::new(format!("{name} {id}")))
@@ -155,7 +174,7 @@ impl Timeline {
                 panel("transfers under way", vec![Line::new("all")]),
                 panel(
                     "load of links, %",
-                    vec![Line::new("mean"), Line::new("highest")],
+                    vec![Line::new(MEAN), Line::new(HIGHEST)],
                 ),
             ],
             links,
@@ -212,7 +231,7 @@ impl Timeline {
     /// Appends a value for each of the objects that a panel is of.
     fn push(&mut self, panel: usize, values: impl Iterator<Item = Option<f64>>) {
         let lines = &mut self.panels[panel].lines;
-        if lines.first().is_some_and(|line| line.name == "mean") {
+        if lines.first().is_some_and(|line| line.name == MEAN) {
             self.push_both(panel, values);
         } else {
             for (line, value) in lines.iter_mut().zip(values) {
@@ -239,7 +258,7 @@ impl Timeline {
         let panel = self.panels.iter().find(|panel| panel.title == title);
         let lines = panel.map_or(&[][..], |panel| &panel.lines);
         let means: Vec<f64> = (lines.iter())
-            .filter(|line| line.name != "highest")
+            .filter(|line| !line.is_highest())
             .filter_map(|line| line.series.mean())
             .collect();
         let mean = means.iter().fold(0.0, |sum, mean| sum + mean) / means.len().max(1) as f64;
