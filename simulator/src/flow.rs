@@ -32,6 +32,8 @@ pub struct Flow {
     pub route: Arc<Route>,
     /// What each link of the way grants it, in MB a step.
     pub shares: Box<[Option<Number>]>,
+    /// What there was to transfer at first, in MB.
+    pub size: Number,
     /// What is left to transfer, in MB.
     pub remaining: Number,
 }
@@ -118,6 +120,7 @@ impl Simulation {
             target: new.target,
             shares: vec![None; route.links.len()].into(),
             route,
+            size: new.data,
             remaining: new.data,
         });
         self.active.push(flow);

@@ -190,6 +190,11 @@ fn up_to(highest: f64) -> Range<f64> {
     }
 }
 
+/// The most ticks of an axis of steps: no more than there are whole steps on it.
+fn ticks(steps: u32) -> usize {
+    steps.max(1).saturating_add(1).min(11) as usize
+}
+
 /// A number in as few digits as a tick needs.
 fn tick(value: &f64) -> String {
     let text = format!("{value:.4}");

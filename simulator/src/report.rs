@@ -1,5 +1,6 @@
 //! What came of a run: a summary, and how things went over time.
 
+mod load;
 mod series;
 mod summary;
 mod timeline;
@@ -9,11 +10,13 @@ pub use summary::{Distribution, Summary};
 pub use timeline::{Bar, Line, Panel, Phase, PhaseKind, Timeline};
 
 use crate::simulation::Simulation;
+use load::Load;
 
 /// Watches a run. What it takes of memory does not grow with the steps.
 #[derive(Clone, Debug)]
 pub struct Report {
     timeline: Timeline,
+    load: Load,
     unavailable: u64,
     looked_at: u64,
 }
@@ -23,6 +26,7 @@ impl Report {
     pub fn new(simulation: &Simulation) -> Self {
         Self {
             timeline: Timeline::new(simulation.model()),
+            load: Load::new(simulation.model()),
             unavailable: 0,
             looked_at: 0,
         }
@@ -30,7 +34,8 @@ impl Report {
 
     /// Notes how the model is now. To be called before the first step and after each.
     pub fn observe(&mut self, simulation: &Simulation) {
-        self.timeline.observe(simulation);
+        self.load.observe(simulation.model());
+        self.timeline.observe(simulation, &self.load);
         for user in simulation.model().users.iter() {
             for application in &user.applications {
                 self.looked_at += 1;

@@ -3,7 +3,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick};
+use super::{Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick, ticks};
 use crate::report::{PhaseKind, Timeline};
 
 const BAR: u32 = 18;
@@ -66,6 +66,7 @@ fn draw_on<B: DrawingBackend>(
         .bold_line_style(BLACK.mix(0.08))
         .axis_style(GREY)
         .x_desc("step")
+        .x_labels(ticks(timeline.steps))
         .x_label_formatter(&tick)
         .label_style((FONT, 12))
         .draw()

@@ -4,7 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::lines::draw_panel;
-use super::{Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick};
+use super::{Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick, ticks};
 use crate::report::{Line, Panel, Timeline};
 
 /// The most links that are drawn.
@@ -85,6 +85,7 @@ impl Heat<'_> {
             .disable_y_axis()
             .axis_style(GREY)
             .x_desc("step")
+            .x_labels(ticks(self.steps))
             .x_label_formatter(&tick)
             .label_style((FONT, 12))
             .draw()

@@ -3,7 +3,7 @@
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{COLOURS, Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick, up_to};
+use super::{COLOURS, Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick, ticks, up_to};
 use crate::report::{Line, Panel};
 
 const HEIGHT: u32 = 240;
@@ -55,6 +55,7 @@ pub(super) fn draw_panel<B: DrawingBackend>(
         .bold_line_style(BLACK.mix(0.08))
         .axis_style(GREY)
         .x_desc("step")
+        .x_labels(ticks(steps))
         .x_label_formatter(&tick)
         .y_label_formatter(&tick)
         .y_labels(6)

@@ -112,12 +112,12 @@ impl Summary {
         }
         let mut transferred = [(0, 0.0); 2];
         for flow in model.flows.iter() {
-            let (at, size) = match flow.cargo {
-                Cargo::Layer(layer) => (0, model.layers[layer].size),
-                Cargo::State(service) => (1, model.services[service].state),
+            let at = match flow.cargo {
+                Cargo::Layer(_) => 0,
+                Cargo::State(_) => 1,
             };
             transferred[at].0 += 1;
-            transferred[at].1 += size.value() - flow.remaining.value();
+            transferred[at].1 += flow.size.value() - flow.remaining.value();
         }
         let (mean_cpu, highest_cpu) = timeline.mean_and_highest("CPU demand of servers, %");
         Self {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Series;
+use super::load::Load;
 use crate::arena::{LinkId, Place, ServerId, ServiceId, UserId};
 use crate::model::Model;
 use crate::service::{MigrationStatus, Service};
@@ -181,7 +182,7 @@ impl Timeline {
         }
     }
 
-    pub(super) fn observe(&mut self, simulation: &Simulation) {
+    pub(super) fn observe(&mut self, simulation: &Simulation, load: &Load) {
         let model = simulation.model();
         self.steps = model.steps();
         for (at, bar) in self.bars.iter_mut().enumerate() {
@@ -217,11 +218,7 @@ impl Timeline {
         self.panels[POWER].lines[0].series.push(Some(power));
         let flows = simulation.active_flows().len() as f64;
         self.panels[FLOWS].lines[0].series.push(Some(flows));
-        let load = |at| {
-            let link = LinkId::new(at);
-            let demand = simulation.traffic().link(link).demand().value();
-            percent(demand, model.links[link].bandwidth.value())
-        };
+        let load = |at| load.percent(model, LinkId::new(at));
         self.push_both(LOAD, (0..model.links.len()).map(load));
         for (at, line) in self.links.iter_mut().enumerate() {
             line.series.push(load(at));

@@ -4,5 +4,6 @@ mod corrections;
 mod dataset;
 mod generated;
 mod properties;
+mod report;
 mod support;
 mod vectors;
