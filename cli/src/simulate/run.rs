@@ -29,15 +29,15 @@ const MOST_STEPS: u32 = 100_000;
 /// Simulates until the end, or until it is interrupted; what was found until then is kept.
 pub(super) async fn run(arguments: Run) -> anyhow::Result<ExitCode> {
     let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
+    let (signal, flag) = (requestor::interrupted(), Arc::clone(&interrupted));
     tokio::spawn(async move {
-        requestor::interrupted().await;
+        signal.await;
         flag.store(true, Ordering::Relaxed);
     });
     tokio::task::spawn_blocking(move || simulate(&arguments, &interrupted)).await?
 }
 
-fn simulate(arguments: &Run, interrupted: &AtomicBool) -> anyhow::Result<ExitCode> {
+fn simulate(arguments: &Run, interrupted: &Arc<AtomicBool>) -> anyhow::Result<ExitCode> {
     let scenario = match &arguments.script {
         None => None,
         Some(path) => {
@@ -59,7 +59,7 @@ fn simulate(arguments: &Run, interrupted: &AtomicBool) -> anyhow::Result<ExitCod
         .as_deref()
         .context("no dataset is named")?;
     let model = load(path, arguments.max_bytes)?;
-    let mut policy = policy(arguments, scenario)?;
+    let mut policy = policy(arguments, scenario, interrupted)?;
     let mut output = match &arguments.out {
         None => None,
         Some(folder) => Some(Output::create(folder, &arguments.metrics)?),
@@ -70,14 +70,14 @@ fn simulate(arguments: &Run, interrupted: &AtomicBool) -> anyhow::Result<ExitCod
     let mut simulation = Simulation::new(model, settings);
     let mut report = Report::new(&simulation);
     let ended = simulation.run(policy.as_mut(), stop, |simulation| {
-        if interrupted.load(Ordering::Relaxed) {
-            return Err(End::Interrupted);
-        }
         report.observe(simulation);
         if let Some(output) = &mut output {
             output.record(simulation.model()).map_err(End::Failed)?;
         }
         bar.set_position(u64::from(simulation.model().steps()));
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(End::Interrupted);
+        }
         Ok(())
     });
     bar.finish_and_clear();
@@ -85,10 +85,12 @@ fn simulate(arguments: &Run, interrupted: &AtomicBool) -> anyhow::Result<ExitCod
     let end = match ended {
         Ok(()) => None,
         Err(End::Failed(error)) => return Err(error),
-        Err(End::Interrupted) => Some(anyhow::anyhow!(
-            "interrupted in step {}",
-            simulation.model().current_step()
-        )),
+        // A policy that was waited for may have been what the interruption ended.
+        Err(End::Aborted(_) | End::Interrupted) if interrupted.load(Ordering::Relaxed) => {
+            let steps = simulation.model().steps();
+            Some(anyhow::anyhow!("interrupted after step {steps}"))
+        }
+        Err(End::Interrupted) => unreachable!("it is never taken back"),
         Err(End::Aborted(abort)) => Some(abort.into()),
     };
     summary.error = end.as_ref().map(|error| format!("{error:#}"));
@@ -165,7 +167,11 @@ fn load(path: &Path, max_bytes: u64) -> anyhow::Result<Model> {
     dataset::load(&json, &limits).with_context(failed)
 }
 
-fn policy(arguments: &Run, scenario: Option<Scenario>) -> anyhow::Result<Box<dyn Policy>> {
+fn policy(
+    arguments: &Run,
+    scenario: Option<Scenario>,
+    interrupted: &Arc<AtomicBool>,
+) -> anyhow::Result<Box<dyn Policy>> {
     if let Some(scenario) = scenario {
         return Ok(match scenario.algorithm {
             Algorithm::Scripted(policy) => Box::new(policy),
@@ -175,7 +181,11 @@ fn policy(arguments: &Run, scenario: Option<Scenario>) -> anyhow::Result<Box<dyn
     }
     if let Some(command) = &arguments.policy_command {
         let timeout = Duration::from_secs(arguments.policy_timeout);
-        return Ok(Box::new(CommandPolicy::start(command, timeout)?));
+        return Ok(Box::new(CommandPolicy::start(
+            command,
+            timeout,
+            Arc::clone(interrupted),
+        )?));
     }
     Ok(match arguments.policy {
         PolicyName::FirstFit => Box::new(FirstFit),

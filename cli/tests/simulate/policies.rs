@@ -1,8 +1,13 @@
 //! Who decides.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{place::Place, vector};
 
@@ -138,19 +143,63 @@ fn what_a_policy_does_wrong_is_said() {
 }
 
 #[test]
-fn a_policy_that_does_not_answer_is_not_waited_for_for_ever() {
+fn a_policy_that_answers_more_than_it_is_asked_is_not_read_on() {
+    let more = "1: the policy failed: it gives answers that nobody asked for";
+    check("exec yes '[]'", more);
+    check(r"read state; printf '[]\n[]\n'; read state", more);
+}
+
+/// What is said of a policy that is waited for for a second.
+fn wait_for(dataset: &str, command: &str) -> String {
     let place = Place::new();
+    let timeout = ["--policy-timeout", "1"];
+    place.error(&[&[dataset, "--policy-command", command], &timeout[..]].concat())
+}
+
+#[test]
+fn a_policy_that_does_not_answer_is_not_waited_for_for_ever() {
     let dataset = vector("01_first_fit_placement", "dataset.json");
-    let command = "exec tail -f /dev/null";
-    let error = place.error(&[
-        &dataset,
-        "--policy-command",
-        command,
-        "--policy-timeout",
-        "1",
-    ]);
+    // What it started would keep the errors' pipe open, so that nothing would be said until it ended.
+    let command = "tail -f /dev/null & tail -f /dev/null; true";
     assert_eq!(
-        error,
+        wait_for(&dataset, command),
         "the simulation ends in step 1: the policy failed: it gave no answer in 1 s"
     );
+}
+
+#[test]
+fn a_policy_that_does_not_read_is_not_waited_for_for_ever() {
+    let place = Place::new();
+    // The state is larger than a pipe.
+    place.done(&["generate", "1000", "mesh", "--steps", "2"]);
+    let dataset = place.path("mesh/dataset.json");
+    assert_eq!(
+        wait_for(dataset.to_str().unwrap(), "exec tail -f /dev/null"),
+        "the simulation ends in step 1: the policy failed: it did not take the state in 1 s"
+    );
+}
+
+#[test]
+fn a_run_is_interrupted_while_a_policy_thinks() {
+    let place = Place::new();
+    let dataset = vector("01_first_fit_placement", "dataset.json");
+    let script = "read state; echo '[]'; read state; echo thinking >&2; exec tail -f /dev/null";
+    let mut command = place.kiln();
+    command.args(["simulate", &dataset, "--policy-command", script]);
+    command.args(["--out", "run"]).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut errors = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert_eq!(errors.next().unwrap().unwrap(), "thinking");
+    let process = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &process]).status();
+    assert!(killed.unwrap().success());
+    let said: Vec<String> = errors.map(Result::unwrap).collect();
+    assert_eq!(said, ["error: interrupted after step 1"]);
+    assert!(!child.wait().unwrap().success());
+    // What was found until then is kept, and no more steps are told of than there are rows.
+    let summary = place.json("run/summary.json");
+    assert_eq!(summary["steps"], json!(1));
+    let rows = fs::read_to_string(place.path("run/Service.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(rows.lines().next_back().unwrap()).unwrap();
+    assert_eq!(last["Time Step"], json!(1));
 }
