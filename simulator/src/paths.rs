@@ -3,6 +3,7 @@
 //! Of ways that are as good, the one is taken that a search from both ends meets first, as the Python library networkx
 //! does it: the order in which switches are looked at is part of the result.
 
+mod from_one;
 mod least_delay;
 mod whole;
 
@@ -14,6 +15,7 @@ use crate::arena::{LinkId, Place, SwitchId};
 use crate::model::Model;
 use crate::number::Number;
 use crate::topology::Topology;
+use from_one::DelaysFrom;
 use least_delay::LeastDelay;
 use whole::WholeDelays;
 
@@ -24,7 +26,7 @@ pub struct Route {
     pub switches: Box<[SwitchId]>,
     /// The links between them.
     pub links: Box<[LinkId]>,
-    /// The delay of all links.
+    /// The delay of all links, as it was when the way was found.
     pub delay: Number,
 }
 
@@ -66,6 +68,7 @@ pub(crate) struct Paths {
     search: Search,
     /// Searches that can go on at the same time.
     delay_searches: Vec<DelaySearch>,
+    delays_from: DelaysFrom,
 }
 
 /// So many ways are found before another thread would have begun.
@@ -157,6 +160,11 @@ impl Paths {
         found
     }
 
+    /// The least delay from a switch to every switch, by its place; `None` where no way leads.
+    pub(crate) fn delays_from(&mut self, model: &Model, from: SwitchId) -> Arc<[Option<Number>]> {
+        self.delays_from.find(model, from)
+    }
+
     /// Finds ways with the least delay that will be asked for, on several threads at once.
     ///
     /// What is found does not depend on how many there are: every way is found by itself.
@@ -202,11 +210,11 @@ impl Paths {
         }
     }
 
-    /// A link's delay has changed.
+    /// A link's delay has changed. Ways with the fewest hops stay what they are.
     pub(crate) fn forget_delays(&mut self) {
-        self.hops = Known::default();
         self.delays = Known::default();
         self.delay_searches.clear();
+        self.delays_from = DelaysFrom::default();
     }
 }
 
@@ -348,6 +356,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn delays_to_all_switches_are_those_of_the_ways_to_each(
+            delays in prop::collection::vec(0..9u8, 200),
+            from in 0..40usize,
+            halves: bool,
+        ) {
+            let mut model = mesh();
+            for (link, delay) in model.links.places().zip(delays) {
+                model.links[link].delay = match halves {
+                    true => Number::Float(f64::from(delay) / 2.0),
+                    false => Number::Int(delay.into()),
+                };
+            }
+            let mut paths = Paths::default();
+            let from = SwitchId::new(from);
+            let all = paths.delays_from(&model, from);
+            for (to, delay) in model.switches.places().zip(&all[..]) {
+                let route = paths.least_delay(&model, from, to).unwrap();
+                prop_assert!(delay.unwrap().same(route.delay));
+            }
+        }
+
         #[test]
         fn both_searches_for_the_least_delay_find_the_same_way(
             delays in prop::collection::vec(0..4i64, 200),

@@ -11,8 +11,9 @@ mod view;
 mod worst_fit;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
-use crate::arena::{LinkId, RegistryId, ServerId, ServiceId, SwitchId};
+use crate::arena::{RegistryId, ServerId, ServiceId, SwitchId};
 use crate::json::Value;
 use crate::model::Model;
 use crate::number::Number;
@@ -120,15 +121,18 @@ impl<'s> Turn<'s> {
         self.simulation.set(class, id, attribute, value)
     }
 
-    /// The delay from one server's base station to another's on the best way; `None` if there is none.
+    /// The delay from one switch to another on the best way; `None` if there is none. Who needs many of them asks for
+    /// [`Turn::delays_from`] one end.
     pub fn delay_between(&mut self, one: SwitchId, two: SwitchId) -> Option<Number> {
         let simulation = &mut *self.simulation;
         (simulation.paths.least_delay(&simulation.model, one, two)).map(|route| route.delay)
     }
 
-    /// What a link grants to its flows, in MB a step.
-    pub fn link_demand(&self, link: LinkId) -> Number {
-        self.simulation.traffic.link(link).demand()
+    /// The delays from a switch to all switches, by their place, each on the best way; `None` where no way leads. They
+    /// are found once, and again when the delay of a link was set.
+    pub fn delays_from(&mut self, switch: SwitchId) -> Arc<[Option<Number>]> {
+        let simulation = &mut *self.simulation;
+        simulation.paths.delays_from(&simulation.model, switch)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Every service to where its users are.
 
 use super::{Policy, Turn};
-use crate::arena::{ServerId, ServiceId, SwitchId};
+use crate::arena::{Place, ServerId, ServiceId, SwitchId};
 use crate::simulation::Reason;
 
 /// Keeps every service at the server nearest to its first user that has room for it, by the delay of the way there. A
-/// service that is on its way is left alone until it has come.
+/// service stays where it is if no server is nearer, and one that is on its way is left alone until it has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FollowUser;
 
@@ -18,19 +18,17 @@ impl Policy for FollowUser {
             let Some(user) = user_switch(turn, service) else {
                 continue;
             };
+            let delays = turn.delays_from(user);
+            let delay = |server| delays[turn.switch_of(server).index()].map(|delay| delay.value());
             let here = turn.services[service].server;
-            let mut servers: Vec<(f64, ServerId)> = Vec::new();
+            let mut best: Option<(f64, ServerId)> = here.and_then(|at| Some((delay(at)?, at)));
             for server in turn.servers.places() {
-                let switch = turn.switch_of(server);
-                if let Some(delay) = turn.delay_between(user, switch) {
-                    servers.push((delay.value(), server));
-                }
+                let nearer = delay(server)
+                    .filter(|delay| best.is_none_or(|(least, _)| *delay < least))
+                    .filter(|_| turn.has_capacity_to_host(server, service));
+                best = nearer.map(|delay| (delay, server)).or(best);
             }
-            servers.sort_by(|one, two| one.0.total_cmp(&two.0));
-            let nearest = servers.into_iter().find(|(_, server)| {
-                here == Some(*server) || turn.has_capacity_to_host(*server, service)
-            });
-            if let Some((_, server)) = nearest.filter(|(_, server)| here != Some(*server)) {
+            if let Some((_, server)) = best.filter(|(_, server)| here != Some(*server)) {
                 turn.provision(service, server)?;
             }
         }

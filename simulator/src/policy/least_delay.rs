@@ -1,7 +1,7 @@
 //! Every service once, to where its users wait least.
 
 use super::{Policy, Turn, homeless};
-use crate::arena::{ServerId, ServiceId, SwitchId};
+use crate::arena::{Place, ServerId, ServiceId, SwitchId};
 use crate::simulation::Reason;
 
 /// Brings every service that has no server to the one with room for it to which the ways of all of its users take the
@@ -13,15 +13,17 @@ impl Policy for LeastDelay {
     fn decide(&mut self, turn: &mut Turn<'_>) -> Result<(), Reason> {
         for service in homeless(turn) {
             let users = user_switches(turn, service);
+            let delays: Vec<_> = (users.into_iter())
+                .map(|user| turn.delays_from(user))
+                .collect();
             let mut best: Option<(f64, ServerId)> = None;
             for server in turn.servers.places() {
                 if !turn.has_capacity_to_host(server, service) {
                     continue;
                 }
-                let switch = turn.switch_of(server);
-                let delay: f64 = (users.iter())
-                    .map(|user| turn.delay_between(*user, switch))
-                    .map(|delay| delay.map_or(f64::INFINITY, |delay| delay.value()))
+                let switch = turn.switch_of(server).index();
+                let delay: f64 = (delays.iter())
+                    .map(|from_user| from_user[switch].map_or(f64::INFINITY, |at| at.value()))
                     .sum();
                 if best.is_none_or(|(least, _)| delay < least) {
                     best = Some((delay, server));
