@@ -1,8 +1,8 @@
 //! How long runs on generated datasets take, and how much memory: a table.
 //!
 //! `cargo bench -p simulator` measures up to 1000 servers, and how time grows with the steps. `cargo bench -p simulator --
-//! 10000 100000:50 off` measures 10 000 servers for 100 steps and 100 000 for 50, without metrics. Every case runs in a
-//! process of its own, so that its memory is its own.
+//! 10000 100000:50 off` measures 10 000 servers for 100 steps and 100 000 for 50, without metrics; with `corrected`, all
+//! corrections are on. Every case runs in a process of its own, so that its memory is its own.
 
 use std::fs::File;
 use std::process::Command;
@@ -13,7 +13,7 @@ use simulator::dataset::{self, Limits};
 use simulator::generate::Mesh;
 use simulator::metrics::{MsgPack, Recorder};
 use simulator::scenario::Scenario;
-use simulator::settings::Settings;
+use simulator::settings::{Corrections, Settings};
 use simulator::simulation::{Abort, Simulation};
 
 /// What is done with metrics.
@@ -34,6 +34,9 @@ impl Metrics {
     ];
 }
 
+/// With this on the command line, all corrections are on.
+const CORRECTED: &str = "corrected";
+
 fn main() {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
@@ -41,7 +44,8 @@ fn main() {
         .collect();
     if arguments.first().is_some_and(|first| first == "case") {
         let number = |at: usize| arguments[at].parse().expect("a number");
-        run(number(1), number(2), &arguments[3]);
+        let corrected = arguments.iter().any(|at| at == CORRECTED);
+        run(number(1), number(2), &arguments[3], corrected);
         return;
     }
     println!("servers | steps | metrics | load s | steps s | CPU s | peak MB | flows | rows MB");
@@ -50,6 +54,7 @@ fn main() {
             let program = std::env::current_exe().expect("this program");
             let status = Command::new(program)
                 .args(["case", &servers.to_string(), &steps.to_string(), name])
+                .args(arguments.iter().filter(|at| *at == CORRECTED))
                 .status()
                 .expect("a case starts");
             assert!(status.success());
@@ -85,7 +90,7 @@ fn cases(arguments: &[String]) -> Vec<(u32, u32)> {
     [(10, 100), (100, 100)].into_iter().chain(growth).collect()
 }
 
-fn run(servers: u32, steps: u32, metrics: &str) {
+fn run(servers: u32, steps: u32, metrics: &str, corrected: bool) {
     let (_, kind) = (Metrics::ALL.into_iter())
         .find(|(name, _)| *name == metrics)
         .expect("a kind of metrics");
@@ -111,6 +116,10 @@ fn run(servers: u32, steps: u32, metrics: &str) {
     drop(json);
     let loaded = begun.elapsed();
     let settings = Settings {
+        corrections: match corrected {
+            true => Corrections::ALL,
+            false => Corrections::NONE,
+        },
         link_applications: false,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         ..scenario.settings()

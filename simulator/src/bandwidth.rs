@@ -1,5 +1,6 @@
 //! How the flows on a link share its bandwidth.
 
+mod fluid;
 mod global;
 
 use crate::arena::{FlowId, LinkId, Place};
@@ -8,6 +9,8 @@ use crate::model::Model;
 use crate::number::Number;
 use crate::settings::FlowScheduling;
 use crate::simulation::Simulation;
+
+pub(crate) use fluid::Fluid;
 
 /// The flows on each link.
 ///
@@ -23,7 +26,10 @@ pub struct Traffic {
     unswept: Vec<LinkId>,
     /// By flow: if it is to be taken off.
     ended: Vec<bool>,
+    /// The flows that may have been granted something else, some of them several times.
+    regranted: Vec<FlowId>,
     room: Room,
+    fair: global::Fair,
 }
 
 /// The flows on one link.
@@ -122,19 +128,15 @@ impl Traffic {
             traffic.changed = true;
             self.changed.push(link);
         }
+        self.recount(link);
+    }
+
+    /// What a link grants may be another sum.
+    fn recount(&mut self, link: LinkId) {
+        let traffic = &mut self.links[link.index()];
         if !traffic.uncounted {
             traffic.uncounted = true;
             self.uncounted.push(link);
-        }
-    }
-
-    /// Notes what a flow was granted otherwise than link by link.
-    fn note_share(&mut self, place: FlowId, flow: &Flow) {
-        for (link, share) in flow.route.links.iter().zip(&flow.shares) {
-            let flows = &mut self.links[link.index()].flows;
-            if let Some(entry) = flows.iter_mut().find(|entry| entry.flow == place) {
-                entry.share = *share;
-            }
         }
     }
 
@@ -167,6 +169,7 @@ impl Traffic {
             for (entry, share) in traffic.flows.iter_mut().zip(&shares) {
                 if !entry.share.is_some_and(|known| known.same(*share)) {
                     entry.share = Some(*share);
+                    self.regranted.push(entry.flow);
                     model.flows[entry.flow].shares[entry.at as usize] = Some(*share);
                 }
             }
@@ -243,50 +246,16 @@ impl Simulation {
     pub(crate) fn step_bandwidth(&mut self) {
         if !self.settings.corrections.bandwidth {
             self.grant(Wanted::Remaining);
+            self.traffic.regranted.clear();
         }
     }
 
     fn grant(&mut self, wanted: Wanted) {
+        let scheduling = self.settings.flow_scheduling;
         if self.settings.corrections.fairness {
-            global::share(&mut self.model, &mut self.traffic, &self.active, wanted);
+            self.traffic.share_by_path(&mut self.model, wanted);
         } else {
-            let scheduling = self.settings.flow_scheduling;
             (self.traffic).share_by_link(&mut self.model, scheduling, wanted);
-        }
-    }
-
-    /// Moves flows on through a step in which bandwidth is granted anew whenever one ends.
-    pub(crate) fn step_flows_fluidly(&mut self) {
-        let mut left = 1.0;
-        while !self.active.is_empty() {
-            self.grant(Wanted::Everything);
-            let lasts = |flow: &FlowId| {
-                let flow = &self.model.flows[*flow];
-                if flow.route.links.is_empty() || flow.remaining.is_zero() {
-                    return 0.0;
-                }
-                let rate = flow.bandwidth().map_or(0.0, Number::value);
-                flow.remaining.value() / rate
-            };
-            let first = (self.active.iter().map(lasts)).fold(f64::INFINITY, f64::min);
-            let time = first.min(left);
-            let ended: Vec<FlowId> = (self.active.iter().copied())
-                .filter(|flow| lasts(flow) <= time)
-                .collect();
-            for flow in &self.active {
-                let moving = &mut self.model.flows[*flow];
-                let rate = moving.bandwidth().map_or(0.0, Number::value);
-                moving.remaining = Number::Float((moving.remaining.value() - rate * time).max(0.0));
-            }
-            self.active.retain(|flow| !ended.contains(flow));
-            for flow in &ended {
-                self.finish_flow(*flow);
-            }
-            self.traffic.sweep();
-            left -= time;
-            if left <= 0.0 || ended.is_empty() {
-                return;
-            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::arena::{FlowId, ServerId, ServiceId, StationId, SwitchId};
-use crate::bandwidth::Traffic;
+use crate::bandwidth::{Fluid, Traffic};
 use crate::model::Model;
 use crate::paths::{Paths, Route};
 use crate::policy::{Policy, Turn};
@@ -25,6 +25,7 @@ pub struct Simulation {
     pub(crate) random: PythonRandom,
     pub(crate) paths: Paths,
     pub(crate) traffic: Traffic,
+    pub(crate) fluid: Fluid,
     /// The flows that are under way, in the order in which they began.
     pub(crate) active: Vec<FlowId>,
     pub(crate) registries_by_distance: ByDistance,
@@ -65,6 +66,7 @@ impl Simulation {
             random: PythonRandom::new(settings.seed),
             paths: Paths::default(),
             traffic: Traffic::new(model.links.len()),
+            fluid: Fluid::default(),
             active: Vec::new(),
             registries_by_distance: ByDistance::default(),
             station_at: FxHashMap::default(),

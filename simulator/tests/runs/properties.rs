@@ -88,6 +88,23 @@ fn check_links(simulation: &Simulation) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Every flow has what it can have without one that has less getting even less: on one of its links nothing is left, and
+/// nobody has more.
+fn check_fairness(simulation: &Simulation) -> Result<(), TestCaseError> {
+    let model = simulation.model();
+    let rate = |flow| model.flows[flow].bandwidth().unwrap().value();
+    for flow in simulation.active_flows() {
+        let mut links = model.flows[*flow].route.links.iter();
+        let bottleneck = links.any(|link| {
+            let flows = || simulation.traffic().link(*link).flows().map(rate);
+            let full = flows().sum::<f64>() >= model.links[*link].bandwidth.value() * 0.999_999;
+            full && flows().all(|other| other <= rate(*flow) * 1.000_001)
+        });
+        prop_assert!(bottleneck, "{flow:?}");
+    }
+    Ok(())
+}
+
 /// What is asked of a server is what its services ask, and those that are on their way to it.
 fn check_demands(model: &Model) -> Result<(), TestCaseError> {
     for (place, server) in model.servers.entries() {
@@ -123,6 +140,9 @@ proptest! {
             simulation.step(&mut whim).unwrap();
             check_disk(simulation.model())?;
             check_links(&simulation)?;
+            if corrections.fairness && corrections.bandwidth {
+                check_fairness(&simulation)?;
+            }
             if corrections.release && corrections.disk {
                 check_demands(simulation.model())?;
             }
