@@ -252,7 +252,7 @@ impl Simulation {
 
     fn grant(&mut self, wanted: Wanted) {
         let scheduling = self.settings.flow_scheduling;
-        if self.settings.corrections.fairness {
+        if self.settings.corrections.fairness && scheduling == FlowScheduling::MaxMinFairness {
             self.traffic.share_by_path(&mut self.model, wanted);
         } else {
             (self.traffic).share_by_link(&mut self.model, scheduling, wanted);

@@ -13,7 +13,8 @@ pub struct Corrections {
     /// Within a step, what a finished flow leaves of the bandwidth goes to the others, where EdgeSimPy gives it to them
     /// a step later.
     pub bandwidth: bool,
-    /// Flows share links max-min fairly over all of their paths, where EdgeSimPy shares every link by itself.
+    /// Flows share links max-min fairly over all of their paths, where EdgeSimPy shares every link by itself. Nothing
+    /// changes where all are to have the same.
     pub fairness: bool,
     /// Reservations are given back: those of a migration that another takes the place of, and the paths of users that
     /// have new ones.

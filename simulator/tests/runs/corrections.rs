@@ -152,6 +152,12 @@ fn bandwidth_is_shared_over_whole_paths() {
     // A flow that is held back elsewhere leaves its share of the other links to others.
     check_times("06_registry_far", "fairness", (113, 103));
     check_times("07_multi_bottleneck", "fairness", (99, 97));
+    // Who asks for equal shares has them.
+    let name = "04b_contention_equal_share";
+    let [before, after] = [&[][..], &["fairness"]].map(|names| run(name, names).unwrap());
+    for (one, two) in before.model().flows.iter().zip(after.model().flows.iter()) {
+        assert_eq!((one.end, one.bandwidth()), (two.end, two.bandwidth()));
+    }
 }
 
 #[test]
