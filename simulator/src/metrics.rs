@@ -54,14 +54,24 @@ pub struct Recorder<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>
     scratch: Scratch<F::Encoder>,
     /// The steps that were done when rows were last written.
     recorded: Option<u32>,
+    /// The classes that are left out.
+    omitted: Vec<Class>,
 }
 
 struct Table<F: Format, W> {
     class: Class,
     file: W,
     blocks: Vec<Block>,
-    written: u64,
+    written: Written,
+    /// What had been written when all classes had been last.
+    complete: Written,
     format: std::marker::PhantomData<F>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Written {
+    rows: u64,
+    bytes: u64,
 }
 
 /// How many rows a block has.
@@ -75,7 +85,15 @@ impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W
             tables: Vec::new(),
             scratch: Scratch::default(),
             recorded: None,
+            omitted: Vec::new(),
         }
+    }
+
+    /// Leaves classes out.
+    #[must_use]
+    pub fn without(mut self, classes: &[Class]) -> Self {
+        self.omitted.extend_from_slice(classes);
+        self
     }
 
     /// Writes the rows of the model as it is now. To be called before the first step and after each.
@@ -85,9 +103,13 @@ impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W
     pub fn record(&mut self, model: &Model) -> io::Result<()> {
         // Classes stand in the order in which their objects came to be.
         for class in model.classes.iter().copied().chain([Class::NetworkFlow]) {
-            if CLASSES.contains(&class) && count(model, class) > 0 {
+            let wanted = CLASSES.contains(&class) && !self.omitted.contains(&class);
+            if wanted && count(model, class) > 0 {
                 self.record_class(model, class)?;
             }
+        }
+        for table in &mut self.tables {
+            table.complete = table.written;
         }
         self.recorded = Some(model.steps());
         Ok(())
@@ -99,13 +121,18 @@ impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W
             Some(at) => at,
             None => {
                 let mut file = (self.open)(class)?;
-                file.write_all(&F::head(0))?;
-                file.write_all(&F::names(rows::fields(class)))?;
+                let head = [F::head(0), F::names(rows::fields(class))].concat();
+                file.write_all(&head)?;
+                let written = Written {
+                    rows: 0,
+                    bytes: head.len() as u64,
+                };
                 self.tables.push(Table {
                     class,
                     file,
                     blocks: Vec::new(),
-                    written: 0,
+                    written,
+                    complete: written,
                     format: std::marker::PhantomData,
                 });
                 self.tables.len() - 1
@@ -122,25 +149,30 @@ impl<F: Format, W: Write + Seek, O: FnMut(Class) -> io::Result<W>> Recorder<F, W
             let rows = at * ROWS..count.min((at + 1) * ROWS);
             let bytes = block.update(model, class, rows, &step, self.recorded, &mut self.scratch);
             table.file.write_all(bytes)?;
-            table.written += block.len() as u64;
+            table.written.bytes += bytes.len() as u64;
+            table.written.rows += block.len() as u64;
         }
         Ok(())
     }
 
-    /// Completes the files, and gives them back.
+    /// Completes the files, and gives them back, each at its end. If rows could not be written, that is the end of the
+    /// last step of which all could: what stands behind it is to be cut off.
     ///
     /// # Errors
-    /// If one cannot be written.
+    /// If one cannot be completed; the others are.
     pub fn finish(self) -> io::Result<Vec<(Class, W)>> {
-        (self.tables.into_iter())
-            .map(|mut table| {
-                table.file.seek(SeekFrom::Start(0))?;
-                table.file.write_all(&F::head(table.written))?;
-                table.file.seek(SeekFrom::End(0))?;
-                table.file.flush()?;
-                Ok((table.class, table.file))
-            })
-            .collect()
+        let files: Vec<_> = self.tables.into_iter().map(Table::finish).collect();
+        files.into_iter().collect()
+    }
+}
+
+impl<F: Format, W: Write + Seek> Table<F, W> {
+    fn finish(mut self) -> io::Result<(Class, W)> {
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(&F::head(self.complete.rows))?;
+        self.file.seek(SeekFrom::Start(self.complete.bytes))?;
+        self.file.flush()?;
+        Ok((self.class, self.file))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a run leaves behind in its folder.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter};
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -24,8 +24,9 @@ const MANY: usize = 2000;
 
 /// Writes a form of the metrics.
 type Form<'r> = Box<dyn FnOnce() -> io::Result<()> + Send + 'r>;
-type Open = Box<dyn FnMut(Class) -> io::Result<BufWriter<File>> + Send>;
-type Files<F> = Recorder<F, BufWriter<File>, Open>;
+type Open = Box<dyn FnMut(Class) -> io::Result<File> + Send>;
+// Many rows are written at once: files need no buffer, which could not be emptied any more on a full disk.
+type Files<F> = Recorder<F, File, Open>;
 
 /// The folder of a run.
 pub(super) struct Output {
@@ -80,25 +81,41 @@ impl Output {
         written.with_context(|| format!("{}: metrics cannot be written", self.folder.display()))
     }
 
-    /// Completes the metrics, and writes summary, timeline and pictures.
+    /// Completes the metrics, and writes timeline, pictures and summary: each also where another cannot be written.
     pub(super) fn finish(self, summary: &Summary, timeline: &Timeline) -> anyhow::Result<()> {
         let failed = || format!("{}: metrics cannot be written", self.folder.display());
-        if let Some(recorder) = self.msgpack {
-            recorder.finish().with_context(failed)?;
-        }
-        if let Some(recorder) = self.csv {
-            recorder.finish().with_context(failed)?;
-        }
-        if let Some(recorder) = self.lines {
-            recorder.finish().with_context(failed)?;
-        }
-        write_json(&self.folder.join(TIMELINE), timeline)?;
-        for picture in Picture::ALL {
-            let drawn = plot::draw(timeline, picture)?;
-            write_picture(&self.folder, picture.name(), &drawn)?;
-        }
-        write_json(&self.folder.join(SUMMARY), summary)
+        let metrics = [
+            complete(self.msgpack).with_context(failed),
+            complete(self.csv).with_context(failed),
+            complete(self.lines).with_context(failed),
+        ];
+        let pictures = draw(&self.folder, timeline);
+        let timeline = write_json(&self.folder.join(TIMELINE), timeline);
+        let summary = write_json(&self.folder.join(SUMMARY), summary);
+        (metrics.into_iter())
+            .chain([pictures, timeline, summary])
+            .collect()
     }
+}
+
+/// Completes the files of a form. Rows of a step that could not all be written are cut off.
+fn complete<F: Format>(recorder: Option<Files<F>>) -> io::Result<()> {
+    let Some(recorder) = recorder else {
+        return Ok(());
+    };
+    for (_, mut file) in recorder.finish()? {
+        let end = file.stream_position()?;
+        file.set_len(end)?;
+    }
+    Ok(())
+}
+
+fn draw(folder: &Path, timeline: &Timeline) -> anyhow::Result<()> {
+    for picture in Picture::ALL {
+        let drawn = plot::draw(timeline, picture)?;
+        write_picture(folder, picture.name(), &drawn)?;
+    }
+    Ok(())
 }
 
 /// A recorder of a form, if it is wanted. Files of it that an earlier run left are removed either way.
@@ -120,7 +137,7 @@ fn wanted<F: Format>(
     let folder = folder.to_owned();
     let open: Open = Box::new(move |class| {
         let path = folder.join(format!("{}.{}", class.name(), F::EXTENSION));
-        Ok(BufWriter::new(File::create(path)?))
+        File::create(path)
     });
     Ok(metrics.contains(&form).then(|| Recorder::new(open)))
 }

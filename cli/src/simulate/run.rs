@@ -84,7 +84,7 @@ fn simulate(arguments: &Run, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Ex
     let (mut summary, timeline) = report.finish(&simulation);
     let end = match ended {
         Ok(()) => None,
-        Err(End::Failed(error)) => return Err(error),
+        Err(End::Failed(error)) => Some(error),
         // A policy that was waited for may have been what the interruption ended.
         Err(End::Aborted(_) | End::Interrupted) if interrupted.load(Ordering::Relaxed) => {
             let steps = simulation.model().steps();
@@ -94,16 +94,13 @@ fn simulate(arguments: &Run, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Ex
         Err(End::Aborted(abort)) => Some(abort.into()),
     };
     summary.error = end.as_ref().map(|error| format!("{error:#}"));
-    if let Some(output) = output {
-        output.finish(&summary, &timeline)?;
-    }
+    let written = output.map_or(Ok(()), |output| output.finish(&summary, &timeline));
     if summary.steps > 0 {
         print(&summary, begun.elapsed(), arguments.out.as_deref())?;
     }
-    match end {
-        None => Ok(ExitCode::SUCCESS),
-        Some(error) => Err(error),
-    }
+    // What ended the run comes before what it led to.
+    end.map_or(written, Err)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Why a run ended before its end.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -220,6 +220,32 @@ fn forms_have_the_same_rows_where_each_is_written_by_a_thread() {
     }
     let users = fs::read_to_string(place.path("run/User.jsonl")).unwrap();
     assert_eq!(users.lines().count(), 5 * 1000);
+}
+
+#[test]
+fn what_was_written_before_the_disk_was_full_can_be_read() {
+    let place = Place::new();
+    place.done(&["generate", "100", "mesh", "--steps", "40"]);
+    // Files of more than 300 kB cannot be written: a signal would say so, but for being ignored.
+    let script = "trap '' XFSZ; ulimit -f 600; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(place.kiln().get_program());
+    command.args(["simulate", "mesh/dataset.json", "--out", "run"]);
+    command.args(["--script", "mesh/scenario.json"]);
+    let output = command.current_dir(place.folder()).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    let expected = "run: metrics cannot be written: File too large (os error 27)";
+    assert_eq!(error, format!("error: {expected}\n"));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(place.json("run/summary.json")["error"], json!(expected));
+    assert!(place.path("run/services.svg").exists());
+    for class in ["EdgeServer", "User", "NetworkFlow"] {
+        let rows = msgpack::read(&fs::read(place.path(&format!("run/{class}.msgpack"))).unwrap());
+        let last = rows.as_array().unwrap().last().unwrap();
+        assert!(last["Time Step"].as_u64().unwrap() > 1, "{class}");
+        let lines = fs::read_to_string(place.path(&format!("run/{class}.jsonl"))).unwrap();
+        assert!(lines.ends_with("}\n"), "{class}");
+    }
 }
 
 #[test]
