@@ -5,11 +5,14 @@ mod compare;
 mod generate;
 mod output;
 mod run;
+mod setup;
+mod stalled;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
+use simulator::model::Class;
 
 /// Simulate services on modelled infrastructure, described by a dataset of EdgeSimPy.
 #[derive(clap::Args)]
@@ -57,7 +60,7 @@ struct Run {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     steps: Option<u32>,
 
-    /// End when this has come about, after 100000 steps at the latest.
+    /// End when this has come about. It is an error if it has not after 100000 steps, or when nothing has happened for 100.
     #[arg(long, value_name = "WHAT", conflicts_with = "steps")]
     until: Option<Until>,
 
@@ -88,6 +91,10 @@ struct Run {
     /// The forms in which metrics are written.
     #[arg(long, value_name = "FORMS", value_delimiter = ',', default_values = ["msgpack", "csv", "jsonl"])]
     metrics: Vec<Metrics>,
+
+    /// Classes whose metrics are not written. Those of users grow with the square of the steps.
+    #[arg(long, value_name = "CLASSES", value_delimiter = ',')]
+    omit: Vec<MetricsClass>,
 
     /// The most bytes that a dataset may have.
     #[arg(long, value_name = "BYTES", default_value_t = simulator::dataset::Limits::default().bytes)]
@@ -128,6 +135,36 @@ enum Metrics {
     Csv,
     Jsonl,
     None,
+}
+
+/// A class that has metrics, by its name in datasets.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MetricsClass {
+    #[value(name = "NetworkSwitch")]
+    NetworkSwitch,
+    #[value(name = "User")]
+    User,
+    #[value(name = "Service")]
+    Service,
+    #[value(name = "ContainerRegistry")]
+    ContainerRegistry,
+    #[value(name = "EdgeServer")]
+    EdgeServer,
+    #[value(name = "NetworkFlow")]
+    NetworkFlow,
+}
+
+impl From<MetricsClass> for Class {
+    fn from(class: MetricsClass) -> Self {
+        match class {
+            MetricsClass::NetworkSwitch => Self::NetworkSwitch,
+            MetricsClass::User => Self::User,
+            MetricsClass::Service => Self::Service,
+            MetricsClass::ContainerRegistry => Self::ContainerRegistry,
+            MetricsClass::EdgeServer => Self::EdgeServer,
+            MetricsClass::NetworkFlow => Self::NetworkFlow,
+        }
+    }
 }
 
 /// Simulates, compares or generates.

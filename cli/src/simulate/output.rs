@@ -38,7 +38,11 @@ pub(super) struct Output {
 
 impl Output {
     /// Makes the folder. What an earlier run left in it is replaced.
-    pub(super) fn create(folder: &Path, metrics: &[Metrics]) -> anyhow::Result<Self> {
+    pub(super) fn create(
+        folder: &Path,
+        metrics: &[Metrics],
+        omitted: &[Class],
+    ) -> anyhow::Result<Self> {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let mut others = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
         if others.next().is_some() && !folder.join(SUMMARY).exists() {
@@ -50,9 +54,9 @@ impl Output {
         // A run that is cut off leaves a folder that is known as a run's all the same.
         write(&folder.join(SUMMARY), b"{}\n")?;
         Ok(Self {
-            msgpack: wanted(folder, metrics, Metrics::Msgpack)?,
-            csv: wanted(folder, metrics, Metrics::Csv)?,
-            lines: wanted(folder, metrics, Metrics::Jsonl)?,
+            msgpack: wanted(folder, metrics, omitted, Metrics::Msgpack)?,
+            csv: wanted(folder, metrics, omitted, Metrics::Csv)?,
+            lines: wanted(folder, metrics, omitted, Metrics::Jsonl)?,
             folder: folder.to_owned(),
         })
     }
@@ -122,6 +126,7 @@ fn draw(folder: &Path, timeline: &Timeline) -> anyhow::Result<()> {
 fn wanted<F: Format>(
     folder: &Path,
     metrics: &[Metrics],
+    omitted: &[Class],
     form: Metrics,
 ) -> anyhow::Result<Option<Files<F>>> {
     let path = |class: Class| folder.join(format!("{}.{}", class.name(), F::EXTENSION));
@@ -139,7 +144,7 @@ fn wanted<F: Format>(
         let path = folder.join(format!("{}.{}", class.name(), F::EXTENSION));
         File::create(path)
     });
-    Ok(metrics.contains(&form).then(|| Recorder::new(open)))
+    Ok((metrics.contains(&form)).then(|| Recorder::new(open).without(omitted)))
 }
 
 /// Writes a picture in both forms.

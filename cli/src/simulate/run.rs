@@ -8,17 +8,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use simulator::dataset::{self, Limits};
-use simulator::model::Model;
-use simulator::policy::{BestFit, FirstFit, FollowUser, LeastDelay, LeastEnergy, Policy, WorstFit};
+use simulator::model::Class;
 use simulator::report::{Report, Summary};
-use simulator::scenario::{Algorithm, Scenario};
-use simulator::settings::{Corrections, FlowScheduling, Settings};
+use simulator::scenario::Scenario;
 use simulator::simulation::{Abort, Simulation, Stop};
 
-use super::command::CommandPolicy;
 use super::output::Output;
-use super::{Mode, PolicyName, Run, Scheduling, Until};
+use super::setup::{load, policy, settings};
+use super::stalled::{STALLED_STEPS, Stalled};
+use super::{Run, Until};
 use crate::print::outln;
 
 /// How many steps are done where nothing says how many.
@@ -59,10 +57,14 @@ fn simulate(arguments: &Run, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Ex
         .as_deref()
         .context("no dataset is named")?;
     let model = load(path, arguments.max_bytes)?;
+    let mut stalled = (arguments.until.is_some()).then(|| Stalled::new(scenario.as_ref()));
     let mut policy = policy(arguments, scenario, interrupted)?;
     let mut output = match &arguments.out {
         None => None,
-        Some(folder) => Some(Output::create(folder, &arguments.metrics)?),
+        Some(folder) => {
+            let omitted: Vec<Class> = arguments.omit.iter().copied().map(Class::from).collect();
+            Some(Output::create(folder, &arguments.metrics, &omitted)?)
+        }
     };
 
     let begun = Instant::now();
@@ -78,12 +80,19 @@ fn simulate(arguments: &Run, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Ex
         if interrupted.load(Ordering::Relaxed) {
             return Err(End::Interrupted);
         }
+        if stalled.as_mut().is_some_and(|at| at.observe(simulation)) {
+            return Err(End::Stalled);
+        }
         Ok(())
     });
     bar.finish_and_clear();
     let (mut summary, timeline) = report.finish(&simulation);
     let end = match ended {
-        Ok(()) => None,
+        Ok(()) => unhosted(&summary, arguments.until).map(anyhow::Error::msg),
+        Err(End::Stalled) => Some(anyhow::anyhow!(
+            "{}, and nothing has happened for {STALLED_STEPS} steps",
+            unhosted(&summary, arguments.until).unwrap_or_default()
+        )),
         Err(End::Failed(error)) => Some(error),
         // A policy that was waited for may have been what the interruption ended.
         Err(End::Aborted(_) | End::Interrupted) if interrupted.load(Ordering::Relaxed) => {
@@ -103,8 +112,23 @@ fn simulate(arguments: &Run, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is said if not every service has a server and that was waited for.
+fn unhosted(summary: &Summary, until: Option<Until>) -> Option<String> {
+    let Some(Until::AllHosted) = until else {
+        return None;
+    };
+    let missing = summary.services - summary.hosted;
+    (missing > 0).then(|| {
+        format!(
+            "{missing} of {} services have no server after {} steps",
+            summary.services, summary.steps
+        )
+    })
+}
+
 /// Why a run ended before its end.
 enum End {
+    Stalled,
     Interrupted,
     Failed(anyhow::Error),
     Aborted(Abort),
@@ -114,86 +138,6 @@ impl From<Abort> for End {
     fn from(abort: Abort) -> Self {
         Self::Aborted(abort)
     }
-}
-
-fn settings(arguments: &Run, scenario: Option<&Scenario>) -> anyhow::Result<Settings> {
-    let mut settings = scenario.map_or_else(Settings::default, Scenario::settings);
-    // Nothing that is written tells it.
-    settings.link_applications = false;
-    settings.threads = std::thread::available_parallelism().map_or(1, usize::from);
-    if arguments.mode == Mode::Corrected {
-        settings.corrections = Corrections::ALL;
-    }
-    for name in &arguments.correct {
-        if !settings.corrections.enable(name) {
-            anyhow::bail!(
-                "--correct: there is no {name:?}, only {}",
-                Corrections::NAMES.join(", ")
-            );
-        }
-    }
-    match arguments.flow_scheduling {
-        Some(Scheduling::MaxMinFairness) => {
-            settings.flow_scheduling = FlowScheduling::MaxMinFairness;
-        }
-        Some(Scheduling::EqualShare) => settings.flow_scheduling = FlowScheduling::EqualShare,
-        None => {}
-    }
-    if let Some(tick) = arguments.tick {
-        if !(tick > 0.0 && tick.is_finite()) {
-            anyhow::bail!("--tick: {tick} is not above zero");
-        }
-        settings.tick_seconds = tick;
-    }
-    if let Some(seed) = arguments.seed {
-        settings.seed = seed;
-    }
-    Ok(settings)
-}
-
-fn load(path: &Path, max_bytes: u64) -> anyhow::Result<Model> {
-    let limits = Limits { bytes: max_bytes };
-    let failed = || path.display().to_string();
-    let metadata = std::fs::metadata(path).with_context(failed)?;
-    if !metadata.is_file() {
-        anyhow::bail!("{}: it is not a file", path.display());
-    }
-    let too_large = || format!("{} (--max-bytes raises the limit)", path.display());
-    (limits.check(metadata.len())).with_context(too_large)?;
-    let json = std::fs::read(path).with_context(failed)?;
-    dataset::load(&json, &limits).with_context(failed)
-}
-
-fn policy(
-    arguments: &Run,
-    scenario: Option<Scenario>,
-    interrupted: &Arc<AtomicBool>,
-) -> anyhow::Result<Box<dyn Policy>> {
-    if let Some(scenario) = scenario {
-        return Ok(match scenario.algorithm {
-            Algorithm::Scripted(policy) => Box::new(policy),
-            Algorithm::FirstFit(policy) => Box::new(policy),
-            Algorithm::WorstFit(policy) => Box::new(policy),
-        });
-    }
-    if let Some(command) = &arguments.policy_command {
-        let timeout = Duration::from_secs(arguments.policy_timeout);
-        return Ok(Box::new(CommandPolicy::start(
-            command,
-            timeout,
-            Arc::clone(interrupted),
-        )?));
-    }
-    Ok(match arguments.policy {
-        PolicyName::FirstFit => Box::new(FirstFit),
-        PolicyName::BestFit => Box::new(BestFit),
-        PolicyName::WorstFit => Box::new(WorstFit {
-            cooldown_steps: arguments.cooldown,
-        }),
-        PolicyName::FollowUser => Box::new(FollowUser),
-        PolicyName::LeastDelay => Box::new(LeastDelay),
-        PolicyName::LeastEnergy => Box::new(LeastEnergy),
-    })
 }
 
 fn progress_bar(stop: Stop) -> ProgressBar {

@@ -112,3 +112,32 @@ fn where_edgesimpy_aborts_the_metrics_until_then_are_kept() {
         assert!(place.path("run/services.svg").exists(), "{name}");
     }
 }
+
+#[test]
+fn services_that_find_no_server_are_not_waited_for_for_ever() {
+    let place = Place::new();
+    let dataset = fs::read_to_string(vector("01_first_fit_placement", "dataset.json")).unwrap();
+    let mut dataset: Value = serde_json::from_str(&dataset.replace("Infinity", "1000000")).unwrap();
+    dataset["Service"][2]["attributes"]["cpu_demand"] = json!(1000);
+    place.write("large.json", dataset.to_string());
+    let error = place.error(&[
+        "large.json",
+        "--until",
+        "all-hosted",
+        "--out",
+        "run",
+        "--omit",
+        "User",
+    ]);
+    let summary = place.json("run/summary.json");
+    let steps = summary["steps"].as_u64().unwrap();
+    assert!((100..200).contains(&steps));
+    assert_eq!(
+        error,
+        format!(
+            "1 of 7 services have no server after {steps} steps, and nothing has happened for 100 steps"
+        )
+    );
+    assert_eq!(summary["error"], json!(error));
+    assert!(place.path("run/Service.csv").exists() && !place.path("run/User.csv").exists());
+}

@@ -73,6 +73,11 @@ impl Script {
         }
     }
 
+    /// The step of its last event; none if it has none.
+    pub fn last_step(&self) -> Option<u32> {
+        self.events.last().map(|event| event.step)
+    }
+
     /// The answers so far.
     pub fn queries(&self) -> &[Query] {
         &self.queries
