@@ -6,7 +6,7 @@ mod summary;
 mod timeline;
 
 pub use series::Series;
-pub use summary::{Distribution, Summary};
+pub use summary::{Distribution, Setup, Summary};
 pub use timeline::{Bar, Line, Panel, Phase, PhaseKind, Timeline};
 
 use crate::simulation::Simulation;

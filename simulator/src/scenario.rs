@@ -243,11 +243,11 @@ impl<'v, 'j> Fields<'v, 'j> {
         let name = "flow_scheduling";
         match self.get(name) {
             None => Ok(FlowScheduling::MaxMinFairness),
-            Some(_) => match self.text(name)? {
-                "max_min_fairness" => Ok(FlowScheduling::MaxMinFairness),
-                "equal_share" => Ok(FlowScheduling::EqualShare),
-                other => Err(self.error(name, format!("there is no {other:?}"))),
-            },
+            Some(_) => {
+                let text = self.text(name)?;
+                FlowScheduling::named(text)
+                    .ok_or_else(|| self.error(name, format!("there is no {text:?}")))
+            }
         }
     }
 

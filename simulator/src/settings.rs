@@ -95,6 +95,23 @@ pub enum FlowScheduling {
     EqualShare,
 }
 
+impl FlowScheduling {
+    /// Its name in scenarios.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MaxMinFairness => "max_min_fairness",
+            Self::EqualShare => "equal_share",
+        }
+    }
+
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::MaxMinFairness, Self::EqualShare]
+            .into_iter()
+            .find(|scheduling| scheduling.name() == name)
+    }
+}
+
 /// How a simulation is to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {

@@ -31,7 +31,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let one: Summary = read(&arguments.one, SUMMARY)?;
     let two: Summary = read(&arguments.two, SUMMARY)?;
     let names = [&arguments.one, &arguments.two].map(|folder| folder.display().to_string());
-    let width = names.iter().map(String::len).fold(12, usize::max);
+    let setups = [&one, &two].map(|summary| summary.run.rows());
+    let texts = setups.iter().flatten().map(|(_, text)| text);
+    let width = (names.iter().chain(texts))
+        .map(|text| text.chars().count())
+        .fold(12, usize::max);
     outln!(
         "{:25}  {:>width$}  {:>width$}  {:>12}",
         "",
@@ -39,6 +43,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         names[1],
         "difference"
     )?;
+    for ((name, left), (_, right)) in setups[0].iter().zip(&setups[1]) {
+        let other = if left == right { "" } else { "other" };
+        let row = format!("{name:>25}  {left:>width$}  {right:>width$}  {other:>12}");
+        outln!("{}", row.trim_end())?;
+    }
     let rows = one.rows().into_iter().zip(two.rows());
     let steps = ("steps", "", f64::from(one.steps));
     let first = (steps, ("steps", "", f64::from(two.steps)));
@@ -51,6 +60,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         };
         let row = format!("{name:>25}  {left:>width$}  {right:>width$}  {difference:>12} {unit}");
         outln!("{}", row.trim_end())?;
+    }
+    if one.run.dataset_hash != two.run.dataset_hash {
+        outln!("the datasets differ: the numbers need not come of the policies")?;
     }
     for (name, summary) in names.iter().zip([&one, &two]) {
         if let Some(error) = &summary.error {

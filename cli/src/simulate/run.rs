@@ -14,7 +14,7 @@ use simulator::scenario::Scenario;
 use simulator::simulation::{Abort, Simulation, Stop};
 
 use super::output::Output;
-use super::setup::{load, policy, settings};
+use super::setup::{load, policy, policy_name, settings};
 use super::stalled::{STALLED_STEPS, Stalled};
 use super::{Run, Until};
 use crate::print::outln;
@@ -56,7 +56,7 @@ fn simulate(arguments: &Run, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Ex
         .dataset
         .as_deref()
         .context("no dataset is named")?;
-    let model = load(path, arguments.max_bytes)?;
+    let (model, dataset_hash) = load(path, arguments.max_bytes)?;
     let mut stalled = (arguments.until.is_some()).then(|| Stalled::new(scenario.as_ref()));
     let mut policy = policy(arguments, scenario, interrupted)?;
     let mut output = match &arguments.out {
@@ -87,6 +87,9 @@ fn simulate(arguments: &Run, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Ex
     });
     bar.finish_and_clear();
     let (mut summary, timeline) = report.finish(&simulation);
+    summary.run.dataset = path.display().to_string();
+    summary.run.dataset_hash = dataset_hash;
+    summary.run.policy = policy_name(arguments);
     let end = match ended {
         Ok(()) => unhosted(&summary, arguments.until).map(anyhow::Error::msg),
         Err(End::Stalled) => Some(anyhow::anyhow!(

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use simulator::dataset::{self, Limits};
 use simulator::model::Model;
 use simulator::policy::{BestFit, FirstFit, FollowUser, LeastDelay, LeastEnergy, Policy, WorstFit};
@@ -50,7 +51,8 @@ pub(super) fn settings(arguments: &Run, scenario: Option<&Scenario>) -> anyhow::
     Ok(settings)
 }
 
-pub(super) fn load(path: &Path, max_bytes: u64) -> anyhow::Result<Model> {
+/// The dataset, and what tells it from others.
+pub(super) fn load(path: &Path, max_bytes: u64) -> anyhow::Result<(Model, String)> {
     let limits = Limits { bytes: max_bytes };
     let failed = || path.display().to_string();
     let metadata = std::fs::metadata(path).with_context(failed)?;
@@ -60,7 +62,32 @@ pub(super) fn load(path: &Path, max_bytes: u64) -> anyhow::Result<Model> {
     let too_large = || format!("{} (--max-bytes raises the limit)", path.display());
     (limits.check(metadata.len())).with_context(too_large)?;
     let json = std::fs::read(path).with_context(failed)?;
-    dataset::load(&json, &limits).with_context(failed)
+    let model = dataset::load(&json, &limits).with_context(failed)?;
+    Ok((model, hash(&json)))
+}
+
+/// A hash (64 bits of FNV-1a) that is the same on every machine. It is against mistakes, not against malice.
+fn hash(bytes: &[u8]) -> String {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+/// What decides, as the command line names it.
+pub(super) fn policy_name(arguments: &Run) -> String {
+    if let Some(script) = &arguments.script {
+        return format!("--script {}", script.display());
+    }
+    if let Some(command) = &arguments.policy_command {
+        return format!("--policy-command {command}");
+    }
+    let name = arguments.policy.to_possible_value();
+    let name = name.expect("every policy has a name");
+    match arguments.policy {
+        PolicyName::WorstFit => format!("{} --cooldown {}", name.get_name(), arguments.cooldown),
+        _ => name.get_name().to_owned(),
+    }
 }
 
 pub(super) fn policy(

@@ -175,11 +175,21 @@ fn two_runs_are_compared() {
     let mut rows = table.lines();
     let head: Vec<&str> = rows.next().unwrap().split_whitespace().collect();
     assert_eq!(head, ["one", "two", "difference"]);
+    let setup: Vec<Vec<&str>> = (rows.by_ref().take(6))
+        .map(|row| row.split_whitespace().collect())
+        .collect();
+    assert_eq!(setup[0], ["dataset", &dataset, &dataset]);
+    assert_eq!(setup[1], ["policy", "first-fit", "least-delay", "other"]);
+    assert_eq!(setup[2], ["corrections", "none", "none"]);
     let steps: Vec<&str> = rows.next().unwrap().split_whitespace().collect();
     let of = |run: &str| place.json(&format!("{run}/summary.json"))["steps"].to_string();
     assert_eq!(steps[..3], ["steps", &of("one"), &of("two")]);
     assert_eq!(rows.next_back(), Some("both/comparison.svg"));
     assert!(place.path("both/comparison.png").exists());
+    let other = vector("09_paper_verification", "dataset.json");
+    place.done(&[&other, "--steps", "2", "--out", "other"]);
+    let table = place.done(&["compare", "one", "other"]);
+    assert!(table.contains("\nthe datasets differ: "), "{table}");
     let error = place.error(&["compare", "one", "."]);
     assert_eq!(
         error,

@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::Timeline;
 use super::timeline::{DELAY_OF_USERS, POWER_OF_ALL};
 use crate::flow::Cargo;
+use crate::settings::{Corrections, Settings};
 use crate::simulation::Simulation;
 
 /// A run in a few numbers. Times are in steps, sizes in MB.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
+    /// What was run.
+    pub run: Setup,
     /// The steps done.
     pub steps: u32,
     /// How many servers there are.
@@ -51,6 +54,55 @@ pub struct Summary {
     /// Why the run ended early, if it did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
+}
+
+/// What was run: who has the same has the same results.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Setup {
+    /// The dataset's name. It is whoever simulates who knows it.
+    pub dataset: String,
+    /// What tells the dataset from others, whatever its name.
+    pub dataset_hash: String,
+    /// What decided. It is whoever simulates who knows it.
+    pub policy: String,
+    /// The names of the corrections.
+    pub corrections: Vec<String>,
+    /// How flows shared a link.
+    pub flow_scheduling: String,
+    /// What random choices followed from.
+    pub seed: u64,
+    /// The seconds of a step.
+    pub tick_seconds: f64,
+}
+
+impl Setup {
+    fn of(settings: &Settings) -> Self {
+        let corrections = settings.corrections.names();
+        Self {
+            corrections: corrections.into_iter().map(str::to_owned).collect(),
+            flow_scheduling: settings.flow_scheduling.name().to_owned(),
+            seed: settings.seed,
+            tick_seconds: settings.tick_seconds,
+            ..Self::default()
+        }
+    }
+
+    /// What it says, by name, for tables.
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
+        let corrections = match &self.corrections[..] {
+            [] => "none".to_owned(),
+            all if all.len() == Corrections::NAMES.len() => "all".to_owned(),
+            some => some.join(","),
+        };
+        vec![
+            ("dataset", self.dataset.clone()),
+            ("policy", self.policy.clone()),
+            ("corrections", corrections),
+            ("flow scheduling", self.flow_scheduling.clone()),
+            ("seed", self.seed.to_string()),
+            ("seconds of a step", self.tick_seconds.to_string()),
+        ]
+    }
 }
 
 /// How values are spread.
@@ -121,6 +173,7 @@ impl Summary {
         }
         let (mean_cpu, highest_cpu) = timeline.mean_and_highest("CPU demand of servers, %");
         Self {
+            run: Setup::of(simulation.settings()),
             steps: model.steps(),
             servers: model.servers.len(),
             services: model.services.len(),
