@@ -26,6 +26,9 @@ const PHASES: [(PhaseKind, RGBColor, &str); 5] = [
     (PhaseKind::Up, RGBColor(0, 158, 115), "up"),
 ];
 
+/// What is not told for having too many phases.
+const CUT: RGBColor = RGBColor(225, 225, 240);
+
 pub(super) fn draw(timeline: &Timeline) -> Result<Drawn, PlotError> {
     let size = (WIDTH, BAR * timeline.bars.len() as u32 + 130);
     both(
@@ -50,7 +53,7 @@ fn draw_on<B: DrawingBackend>(
     let (header, area) = area.split_vertically(HEADER);
     let style = (FONT, 15).into_font().color(&BLACK);
     (header.draw(&Text::new(title, (100, 10), style))).map_err(PlotError::new)?;
-    draw_legend(&header)?;
+    draw_legend(&header, timeline.bars.iter().any(|bar| bar.cut.is_some()))?;
     let mut chart = ChartBuilder::on(&area)
         .margin(10)
         .margin_top(8)
@@ -84,6 +87,12 @@ fn draw_on<B: DrawingBackend>(
                 .draw_series([Rectangle::new(corners, colour.filled())])
                 .map_err(PlotError::new)?;
         }
+        if let Some(cut) = bar.cut {
+            let corners = [(f64::from(cut) - 0.5, top), (end, top - 0.7)];
+            chart
+                .draw_series([Rectangle::new(corners, CUT.filled())])
+                .map_err(PlotError::new)?;
+        }
         let (_, middle) = chart.backend_coord(&(0.0, top - 0.35));
         let at = (12, middle - HEADER as i32);
         area.draw(&Text::new(bar.name.clone(), at, beside(12)))
@@ -92,9 +101,14 @@ fn draw_on<B: DrawingBackend>(
     Ok(())
 }
 
-fn draw_legend<B: DrawingBackend>(area: &DrawingArea<B, Shift>) -> Result<(), PlotError> {
+fn draw_legend<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    cut: bool,
+) -> Result<(), PlotError> {
     let mut x = 100;
-    for (_, colour, name) in PHASES {
+    let cut = cut.then_some((CUT, "not shown"));
+    let phases = PHASES.map(|(_, colour, name)| (colour, name));
+    for (colour, name) in phases.into_iter().chain(cut) {
         let square = Rectangle::new([(x, 34), (x + 12, 46)], colour.filled());
         area.draw(&square).map_err(PlotError::new)?;
         let style = (FONT, 12).into_font().color(&GREY);

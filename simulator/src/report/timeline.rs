@@ -31,6 +31,8 @@ pub struct Bar {
     pub name: String,
     /// One after the other.
     pub phases: Vec<Phase>,
+    /// The step from which on it is not told, if there were too many.
+    pub cut: Option<u32>,
 }
 
 /// What a service was doing for some steps.
@@ -110,7 +112,7 @@ const HIGHEST: &str = "highest";
 
 /// The most services that have a bar.
 const BARS: usize = 40;
-/// The most phases of a bar: what comes later is left out.
+/// The most phases of a bar: what comes later is not told.
 const PHASES: usize = 400;
 /// The most objects of a class that have a line each; of more there is one of their mean and one of their highest.
 const LINES: usize = 8;
@@ -160,6 +162,7 @@ impl Timeline {
                 .map(|service| Bar {
                     name: format!("service {}", service.id),
                     phases: Vec::new(),
+                    cut: None,
                 })
                 .collect(),
             panels: vec![
@@ -281,15 +284,42 @@ fn phase(service: &Service) -> PhaseKind {
 
 impl Bar {
     fn note(&mut self, kind: PhaseKind, step: u32) {
+        if self.cut.is_some() {
+            return;
+        }
         let full = self.phases.len() == PHASES;
         match self.phases.last_mut() {
             Some(last) if last.kind == kind => last.last = step,
-            _ if full => {}
+            _ if full => self.cut = Some(step),
             _ => self.phases.push(Phase {
                 kind,
                 first: step,
                 last: step,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bar, PHASES, PhaseKind};
+
+    #[test]
+    fn what_comes_after_too_many_phases_is_not_told() {
+        let mut bar = Bar {
+            name: String::new(),
+            phases: Vec::new(),
+            cut: None,
+        };
+        for step in 0..1000 {
+            let kind = [PhaseKind::Up, PhaseKind::Moving][step as usize % 2];
+            bar.note(kind, step);
+        }
+        assert_eq!((bar.phases.len(), bar.cut), (PHASES, Some(PHASES as u32)));
+        let last = bar.phases.last().unwrap();
+        assert_eq!(
+            (last.first, last.last),
+            (PHASES as u32 - 1, PHASES as u32 - 1)
+        );
     }
 }
