@@ -114,6 +114,8 @@ pub fn draw(timeline: &Timeline, picture: Picture) -> Result<Drawn, PlotError> {
 /// # Errors
 /// If they cannot be drawn.
 pub fn draw_both(one: (&str, &Timeline), two: (&str, &Timeline)) -> Result<Drawn, PlotError> {
+    let names = lines::told_apart([one.0, two.0]);
+    let (one, two) = ((&*names[0], one.1), (&*names[1], two.1));
     let whole = |(name, timeline): (&str, &Timeline), title: &str| -> Option<Line> {
         let panel = timeline.panels.iter().find(|panel| panel.title == title)?;
         let lines = panel.lines.iter().filter(|line| !line.is_highest());

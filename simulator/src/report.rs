@@ -5,7 +5,7 @@ mod series;
 mod summary;
 mod timeline;
 
-pub use series::Series;
+pub use series::{Series, Span};
 pub use summary::{Distribution, Setup, Summary};
 pub use timeline::{Bar, Line, Panel, Phase, PhaseKind, Timeline};
 

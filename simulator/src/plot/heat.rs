@@ -92,18 +92,11 @@ impl Heat<'_> {
             .map_err(PlotError::new)?;
         for (at, link) in self.links.iter().enumerate() {
             let top = (rows - at) as f64;
-            let points: Vec<(f64, Option<f64>)> = link.series.points().collect();
-            let half = points
-                .get(1)
-                .map_or(0.5, |second| (second.0 - points[0].0) / 2.0);
-            for (step, load) in points {
-                let Some(load) = load.filter(|load| *load > 0.0) else {
+            for span in link.spans() {
+                let Some(load) = span.value.filter(|load| *load > 0.0) else {
                     continue;
                 };
-                let corners = [
-                    ((step - half).max(0.0), top - 0.05),
-                    (step + half, top - 0.95),
-                ];
+                let corners = [(span.from.max(0.0), top - 0.05), (span.to, top - 0.95)];
                 chart
                     .draw_series([Rectangle::new(corners, colour(load).filled())])
                     .map_err(PlotError::new)?;

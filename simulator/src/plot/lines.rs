@@ -4,7 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use super::{COLOURS, Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick, ticks, up_to};
-use crate::report::{Line, Panel};
+use crate::report::{Line, Panel, Span};
 
 const HEIGHT: u32 = 240;
 
@@ -37,9 +37,9 @@ pub(super) fn draw_panel<B: DrawingBackend>(
     panel: &Panel,
     steps: u32,
 ) -> Result<(), PlotError> {
-    let lines: Vec<_> = panel.lines.iter().map(Line::points).collect();
+    let lines: Vec<_> = panel.lines.iter().map(Line::spans).collect();
     let highest = (lines.iter().flatten())
-        .filter_map(|(_, value)| *value)
+        .filter_map(|span| span.value)
         .fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, (FONT, 15))
@@ -63,24 +63,14 @@ pub(super) fn draw_panel<B: DrawingBackend>(
         .draw()
         .map_err(PlotError::new)?;
     let (right, top) = (area.dim_in_pixel().0 as i32 - 140, 40);
-    for (at, (line, points)) in panel.lines.iter().zip(lines).enumerate() {
+    for (at, (line, spans)) in panel.lines.iter().zip(lines).enumerate() {
         let colour = COLOURS[at % COLOURS.len()];
         // Lines that lie over each other are all to be seen: what is drawn first is wider.
-        let width = 2 + (panel.lines.len() - 1 - at).min(3) as u32;
-        let mut piece: Vec<(f64, f64)> = Vec::new();
-        for (step, value) in points.into_iter().chain([(0.0, None)]) {
-            match value {
-                Some(value) => piece.push((step, value)),
-                None if piece.len() == 1 => {
-                    let dot = Circle::new(piece[0], 3, colour.filled());
-                    chart.draw_series([dot]).map_err(PlotError::new)?;
-                    piece.clear();
-                }
-                None => {
-                    let line = LineSeries::new(piece.drain(..), colour.stroke_width(width));
-                    chart.draw_series(line).map_err(PlotError::new)?;
-                }
-            }
+        let style = colour.stroke_width(2 + (panel.lines.len() - 1 - at) as u32);
+        for piece in spans.split(|span| span.value.is_none()) {
+            chart
+                .draw_series(LineSeries::new(corners(piece), style))
+                .map_err(PlotError::new)?;
         }
         if panel.lines.len() > 1 {
             let y = top + at as i32 * 20;
@@ -96,6 +86,14 @@ pub(super) fn draw_panel<B: DrawingBackend>(
     Ok(())
 }
 
+/// A line through values that follow each other: each holds as long as it does, and the next begins at once.
+fn corners(spans: &[Span]) -> impl Iterator<Item = (f64, f64)> {
+    (spans.iter()).flat_map(|span| {
+        let value = span.value.unwrap_or_default();
+        [(span.from.max(0.0), value), (span.to, value)]
+    })
+}
+
 /// The most characters that stand beside a panel.
 const LONGEST: usize = 16;
 
@@ -104,5 +102,49 @@ fn short(name: &str) -> String {
     match name.char_indices().rev().nth(LONGEST - 1) {
         Some((at, _)) if at > 0 => format!("…{}", &name[at..]),
         _ => name.to_owned(),
+    }
+}
+
+/// Two names that stand beside a panel so that they are told apart: without the folders at the end that both have, and
+/// with numbers if they are still the same.
+pub(super) fn told_apart(names: [&str; 2]) -> [String; 2] {
+    let [mut one, mut two] = names.map(|name| name.trim_end_matches('/'));
+    while one != two
+        && let (Some((before, last)), Some((other_before, other_last))) =
+            (one.rsplit_once('/'), two.rsplit_once('/'))
+        && last == other_last
+        && !before.is_empty()
+        && !other_before.is_empty()
+    {
+        (one, two) = (before, other_before);
+    }
+    if short(one) == short(two) {
+        [format!("1: {one}"), format!("2: {two}")].map(|name| {
+            let end = name.char_indices().nth(LONGEST - 1).map(|(at, _)| at);
+            end.map_or(name.clone(), |at| format!("{}…", &name[..at]))
+        })
+    } else {
+        [one.to_owned(), two.to_owned()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{short, told_apart};
+
+    #[test]
+    fn names_beside_a_panel_are_told_apart() {
+        let shown = |one, two| told_apart([one, two]).map(|name| short(&name));
+        assert_eq!(shown("runs/one", "runs/two"), ["runs/one", "runs/two"]);
+        let (one, two) = ("first/of/many/results", "second/of/many/results");
+        assert_eq!(shown(one, two), ["first", "second"]);
+        let (one, two) = (
+            "one-with-a-long-name-in-the-end",
+            "two-with-a-long-name-in-the-end",
+        );
+        let [one, two] = shown(one, two);
+        assert_ne!(one, two);
+        let [one, two] = shown("the same", "the same");
+        assert_ne!(one, two);
     }
 }

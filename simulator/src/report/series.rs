@@ -33,6 +33,15 @@ impl Bin {
     }
 }
 
+/// A value that holds for some steps: from half a step before the first to half a step after the last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "each field is what its name says")]
+pub struct Span {
+    pub from: f64,
+    pub to: f64,
+    pub value: Option<f64>,
+}
+
 impl Series {
     /// The most bins.
     pub const BINS: usize = 512;
@@ -76,21 +85,24 @@ impl Series {
         }
     }
 
-    /// The middle of each bin, as a step, and the mean of its values if it has any.
-    pub fn points(&self) -> impl Iterator<Item = (f64, Option<f64>)> {
-        self.of_bins(|bin| bin.sum / f64::from(bin.values))
+    /// For each bin the mean of its values, if it has any.
+    pub fn means(&self) -> impl Iterator<Item = Span> {
+        self.spans(|bin| bin.sum / f64::from(bin.values))
     }
 
-    /// The middle of each bin, as a step, and the highest of its values if it has any.
-    pub fn peaks(&self) -> impl Iterator<Item = (f64, Option<f64>)> {
-        self.of_bins(|bin| bin.highest)
+    /// For each bin the highest of its values, if it has any.
+    pub fn peaks(&self) -> impl Iterator<Item = Span> {
+        self.spans(|bin| bin.highest)
     }
 
-    fn of_bins(&self, value: impl Fn(&Bin) -> f64) -> impl Iterator<Item = (f64, Option<f64>)> {
+    fn spans(&self, value: impl Fn(&Bin) -> f64) -> impl Iterator<Item = Span> {
         self.bins.iter().enumerate().map(move |(at, bin)| {
-            let first = at as f64 * f64::from(self.steps);
-            let middle = first + f64::from(bin.steps - 1) / 2.0;
-            (middle, (bin.values > 0).then(|| value(bin)))
+            let from = at as f64 * f64::from(self.steps) - 0.5;
+            Span {
+                from,
+                to: from + f64::from(bin.steps),
+                value: (bin.values > 0).then(|| value(bin)),
+            }
         })
     }
 
@@ -119,7 +131,7 @@ impl Series {
     /// The highest of all values.
     pub fn highest(&self) -> Option<f64> {
         (self.peaks())
-            .filter_map(|(_, highest)| highest)
+            .filter_map(|span| span.value)
             .max_by(f64::total_cmp)
     }
 }
@@ -132,7 +144,11 @@ impl Default for Series {
 
 #[cfg(test)]
 mod tests {
-    use super::Series;
+    use super::{Series, Span};
+
+    fn span(from: f64, to: f64, value: Option<f64>) -> Span {
+        Span { from, to, value }
+    }
 
     #[test]
     fn many_steps_take_few_bins() {
@@ -140,11 +156,11 @@ mod tests {
         for step in 0..10_000 {
             series.push((step % 2 == 0).then_some(f64::from(step)));
         }
-        let points: Vec<_> = series.points().collect();
+        let points: Vec<_> = series.means().collect();
         assert!(points.len() <= Series::BINS);
-        assert_eq!(points[0], (15.5, Some(15.0)));
+        assert_eq!(points[0], span(-0.5, 31.5, Some(15.0)));
         assert_eq!(series.mean(), Some(4999.0));
-        assert_eq!(points.last(), Some(&(9991.5, Some(9991.0))));
+        assert_eq!(points.last(), Some(&span(9983.5, 9999.5, Some(9991.0))));
     }
 
     #[test]
@@ -154,8 +170,8 @@ mod tests {
             series.push((step != 3).then_some(if step == 5 { 150.0 } else { 75.0 }));
         }
         assert_eq!(series.highest(), Some(150.0));
-        assert_eq!(series.peaks().next().unwrap().1, Some(150.0));
-        assert!(series.points().next().unwrap().1.unwrap() < 80.0);
+        assert_eq!(series.peaks().next().unwrap().value, Some(150.0));
+        assert!(series.means().next().unwrap().value.unwrap() < 80.0);
     }
 
     #[test]
@@ -164,8 +180,13 @@ mod tests {
         series.push(None);
         series.push(Some(f64::INFINITY));
         series.push(Some(2.0));
-        let points: Vec<_> = series.points().collect();
-        assert_eq!(points, [(0.0, None), (1.0, None), (2.0, Some(2.0))]);
+        let points: Vec<_> = series.means().collect();
+        let expected = [
+            span(-0.5, 0.5, None),
+            span(0.5, 1.5, None),
+            span(1.5, 2.5, Some(2.0)),
+        ];
+        assert_eq!(points, expected);
         assert_eq!(series.highest(), Some(2.0));
     }
 }

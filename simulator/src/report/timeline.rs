@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Series;
 use super::load::Load;
+use super::{Series, Span};
 use crate::arena::{LinkId, Place, ServerId, ServiceId, UserId};
 use crate::model::Model;
 use crate::service::{MigrationStatus, Service};
@@ -95,13 +95,12 @@ impl Line {
         self.name == HIGHEST
     }
 
-    /// What is drawn of it: steps, and where there are many steps the mean of some or, of a line of the highest, their
-    /// highest.
-    pub fn points(&self) -> Vec<(f64, Option<f64>)> {
+    /// What is drawn of it. Where many steps are one bin it is their mean or, of a line of the highest, their highest.
+    pub fn spans(&self) -> Vec<Span> {
         if self.is_highest() {
             self.series.peaks().collect()
         } else {
-            self.series.points().collect()
+            self.series.means().collect()
         }
     }
 }
