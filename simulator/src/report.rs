@@ -45,9 +45,10 @@ impl Report {
     }
 
     /// The summary, and how things went over time.
-    pub fn finish(self, simulation: &Simulation) -> (Summary, Timeline) {
+    pub fn finish(mut self, simulation: &Simulation) -> (Summary, Timeline) {
         let share = self.unavailable as f64 / self.looked_at.max(1) as f64;
         let summary = Summary::new(simulation, &self.timeline, share);
+        self.timeline.finish();
         (summary, self.timeline)
     }
 }

@@ -51,6 +51,12 @@ impl Output {
                 folder.display()
             );
         }
+        for picture in Picture::ALL {
+            for ending in ["svg", "png"] {
+                remove(&folder.join(format!("{}.{ending}", picture.name())))?;
+            }
+        }
+        remove(&folder.join(TIMELINE))?;
         // A run that is cut off leaves a folder that is known as a run's all the same.
         write(&folder.join(SUMMARY), b"{}\n")?;
         Ok(Self {
@@ -94,7 +100,10 @@ impl Output {
             complete(self.lines).with_context(failed),
         ];
         let pictures = draw(&self.folder, timeline);
-        let timeline = write_json(&self.folder.join(TIMELINE), timeline);
+        // For programs only, and large.
+        let timeline = serde_json::to_vec(timeline)
+            .map_err(anyhow::Error::from)
+            .and_then(|json| write(&self.folder.join(TIMELINE), &json));
         let summary = write_json(&self.folder.join(SUMMARY), summary);
         (metrics.into_iter())
             .chain([pictures, timeline, summary])
@@ -131,13 +140,7 @@ fn wanted<F: Format>(
 ) -> anyhow::Result<Option<Files<F>>> {
     let path = |class: Class| folder.join(format!("{}.{}", class.name(), F::EXTENSION));
     for class in Class::OF_DATASETS.into_iter().chain([Class::NetworkFlow]) {
-        let path = path(class);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| path.display().to_string());
-            }
-            _ => {}
-        }
+        remove(&path(class))?;
     }
     let folder = folder.to_owned();
     let open: Open = Box::new(move |class| {
@@ -145,6 +148,16 @@ fn wanted<F: Format>(
         File::create(path)
     });
     Ok((metrics.contains(&form)).then(|| Recorder::new(open).without(omitted)))
+}
+
+/// Removes what an earlier run left.
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a picture in both forms.

@@ -249,6 +249,10 @@ fn what_was_written_before_the_disk_was_full_can_be_read() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(place.json("run/summary.json")["error"], json!(expected));
     assert!(place.path("run/services.svg").exists());
+    // Of the links, the busiest are told of.
+    let timeline = place.json("run/timeline.json");
+    assert_eq!(timeline["links"].as_array().unwrap().len(), 30);
+    assert!(timeline["links_used"].as_u64().unwrap() > 30);
     for class in ["EdgeServer", "User", "NetworkFlow"] {
         let rows = msgpack::read(&fs::read(place.path(&format!("run/{class}.msgpack"))).unwrap());
         let last = rows.as_array().unwrap().last().unwrap();

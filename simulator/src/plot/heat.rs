@@ -7,19 +7,11 @@ use super::lines::draw_panel;
 use super::{Drawn, FONT, GREY, PlotError, WIDTH, beside, both, tick, ticks};
 use crate::report::{Line, Panel, Timeline};
 
-/// The most links that are drawn.
-const ROWS: usize = 30;
 const ROW: u32 = 14;
 const PANEL: u32 = 240;
 
 pub(super) fn draw(timeline: &Timeline, panels: &[Panel]) -> Result<Drawn, PlotError> {
-    let mut links: Vec<&Line> = (timeline.links.iter())
-        .filter(|line| line.series.mean().is_some_and(|mean| mean > 0.0))
-        .collect();
-    let used = links.len();
-    let mean = |line: &Line| line.series.mean().unwrap_or_default();
-    links.sort_by(|one, two| mean(two).total_cmp(&mean(one)));
-    links.truncate(ROWS);
+    let links = &timeline.links[..];
     let rows = if links.is_empty() {
         0
     } else {
@@ -28,8 +20,9 @@ pub(super) fn draw(timeline: &Timeline, panels: &[Panel]) -> Result<Drawn, PlotE
     let size = (WIDTH, PANEL * panels.len() as u32 + rows);
     let heat = Heat {
         title: format!(
-            "load of links, %: the {} busiest of {used} that were used",
-            links.len()
+            "load of links, %: the {} busiest of {} that were used",
+            links.len(),
+            timeline.links_used
         ),
         links,
         steps: timeline.steps,
@@ -44,7 +37,7 @@ pub(super) fn draw(timeline: &Timeline, panels: &[Panel]) -> Result<Drawn, PlotE
 
 struct Heat<'t> {
     title: String,
-    links: Vec<&'t Line>,
+    links: &'t [Line],
     steps: u32,
     height: u32,
 }

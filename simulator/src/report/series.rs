@@ -10,13 +10,32 @@ pub struct Series {
     bins: Vec<Bin>,
 }
 
+/// Written as its four numbers: there are many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "(f64, f64, u32, u32)", into = "(f64, f64, u32, u32)")]
 struct Bin {
     sum: f64,
     /// The highest value; of no meaning where there is none.
     highest: f64,
     values: u32,
     steps: u32,
+}
+
+impl From<(f64, f64, u32, u32)> for Bin {
+    fn from((sum, highest, values, steps): (f64, f64, u32, u32)) -> Self {
+        Self {
+            sum,
+            highest,
+            values,
+            steps,
+        }
+    }
+}
+
+impl From<Bin> for (f64, f64, u32, u32) {
+    fn from(bin: Bin) -> Self {
+        (bin.sum, bin.highest, bin.values, bin.steps)
+    }
 }
 
 impl Bin {

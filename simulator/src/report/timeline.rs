@@ -20,8 +20,10 @@ pub struct Timeline {
     pub bars: Vec<Bar>,
     /// Lines over time, by what they are of.
     pub panels: Vec<Panel>,
-    /// The links' loads in percent, with their ids; the busiest are drawn.
+    /// The links' loads in percent, with their ids: at the end of a run, those of the busiest.
     pub links: Vec<Line>,
+    /// Over how many links something has passed, as far as links are followed one by one.
+    pub links_used: usize,
 }
 
 /// What a service was doing.
@@ -118,6 +120,9 @@ const LINES: usize = 8;
 /// The most links that are followed one by one.
 const LINKS: usize = 2000;
 
+/// The most links that are told of at the end.
+const BUSIEST: usize = 30;
+
 /// The unit is the dataset's: that of its links' and base stations' delays.
 pub(super) const DELAY_OF_USERS: &str = "delay of users, in the dataset's unit";
 pub(super) const POWER_OF_ALL: &str = "power of servers and switches, W";
@@ -181,7 +186,18 @@ impl Timeline {
                 ),
             ],
             links,
+            links_used: 0,
         }
+    }
+
+    /// Keeps of the links the busiest, the busiest first.
+    pub(super) fn finish(&mut self) {
+        let mean = |line: &Line| line.series.mean().unwrap_or_default();
+        self.links.retain(|line| mean(line) > 0.0);
+        self.links_used = self.links.len();
+        self.links
+            .sort_by(|one, two| mean(two).total_cmp(&mean(one)));
+        self.links.truncate(BUSIEST);
     }
 
     pub(super) fn observe(&mut self, simulation: &Simulation, load: &Load) {

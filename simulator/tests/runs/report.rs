@@ -31,11 +31,15 @@ fn what_passes_over_links_is_what_is_transferred() {
             let (summary, timeline) = report(name, corrections);
             let model = load(name);
             let steps = f64::from(timeline.steps + 1);
-            let passed: f64 = (model.links.iter().zip(&timeline.links))
-                .map(|(link, line)| {
-                    line.series.mean().unwrap() / 100.0 * steps * link.bandwidth.value()
-                })
+            let bandwidth = |id: &str| {
+                let mut links = model.links.iter();
+                let link = links.find(|link| link.id.to_string() == id).unwrap();
+                link.bandwidth.value()
+            };
+            let passed: f64 = (timeline.links.iter())
+                .map(|line| line.series.mean().unwrap() / 100.0 * steps * bandwidth(&line.name))
                 .sum();
+            assert_eq!(timeline.links_used, timeline.links.len(), "{name}");
             // Every transfer passes over one link at least.
             let transferred = summary.layer_megabytes + summary.state_megabytes;
             assert!(passed >= transferred * 0.999, "{name}: {passed}");
