@@ -31,7 +31,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let one: Summary = read(&arguments.one, SUMMARY)?;
     let two: Summary = read(&arguments.two, SUMMARY)?;
     let names = [&arguments.one, &arguments.two].map(|folder| folder.display().to_string());
-    let setups = [&one, &two].map(|summary| summary.run.rows());
+    let setups = [&one, &two].map(|summary| {
+        let rows = summary.run.rows().into_iter();
+        rows.map(|(name, text)| (name, end_of(&text)))
+            .collect::<Vec<_>>()
+    });
     let texts = setups.iter().flatten().map(|(_, text)| text);
     let width = (names.iter().chain(texts))
         .map(|text| text.chars().count())
@@ -80,6 +84,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         outln!("{}", folder.join("comparison.svg").display())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The end of a text that is too long for a table: of paths, that is what differs.
+fn end_of(text: &str) -> String {
+    match text.char_indices().rev().nth(31) {
+        Some((at, _)) if at > 0 => format!("…{}", &text[at..]),
+        _ => text.to_owned(),
+    }
 }
 
 fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> anyhow::Result<T> {

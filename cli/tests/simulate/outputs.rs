@@ -178,7 +178,8 @@ fn two_runs_are_compared() {
     let setup: Vec<Vec<&str>> = (rows.by_ref().take(6))
         .map(|row| row.split_whitespace().collect())
         .collect();
-    assert_eq!(setup[0], ["dataset", &dataset, &dataset]);
+    let end = "…first_fit_placement/dataset.json";
+    assert_eq!(setup[0], ["dataset", &end[..], &end[..]]);
     assert_eq!(setup[1], ["policy", "first-fit", "least-delay", "other"]);
     assert_eq!(setup[2], ["corrections", "none", "none"]);
     let steps: Vec<&str> = rows.next().unwrap().split_whitespace().collect();

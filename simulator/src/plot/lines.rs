@@ -87,11 +87,22 @@ pub(super) fn draw_panel<B: DrawingBackend>(
 }
 
 /// A line through values that follow each other: each holds as long as it does, and the next begins at once.
-fn corners(spans: &[Span]) -> impl Iterator<Item = (f64, f64)> {
-    (spans.iter()).flat_map(|span| {
+fn corners(spans: &[Span]) -> Vec<(f64, f64)> {
+    let mut corners: Vec<(f64, f64)> = Vec::new();
+    for (at, span) in spans.iter().enumerate() {
         let value = span.value.unwrap_or_default();
-        [(span.from.max(0.0), value), (span.to, value)]
-    })
+        let before = corners.last().map(|(_, before)| *before);
+        // Wide lines are drawn badly through points that are no corners.
+        if before != Some(value) {
+            let from = span.from.max(0.0);
+            corners.extend(before.map(|before| (from, before)));
+            corners.push((from, value));
+        }
+        if at + 1 == spans.len() {
+            corners.push((span.to, value));
+        }
+    }
+    corners
 }
 
 /// The most characters that stand beside a panel.
