@@ -214,6 +214,43 @@ impl Loading {
         model.topology = Topology::new(model.switches.len(), ends);
         relations.trace_paths(model)?;
         model.index_ids();
+        check_digests(model)?;
         Ok(self.model)
     }
+}
+
+/// Checks that there is what services and images name by its digest. EdgeSimPy finds out when one of them is provisioned.
+fn check_digests(model: &Model) -> Result<(), DatasetError> {
+    let missing = |class: Class, id: i64, field: &str, what: &str, digest| {
+        Err(DatasetError::Field {
+            class: class.name(),
+            object: id.to_string(),
+            field: field.to_owned(),
+            problem: format!("no {what} has digest {:?}", model.symbols.text(digest)),
+        })
+    };
+    for service in model.services.iter() {
+        if model.image(service.image).is_none() {
+            return missing(
+                Class::Service,
+                service.id,
+                "image_digest",
+                "image",
+                service.image,
+            );
+        }
+    }
+    for image in model.images.iter() {
+        let lacks = |digest: &&_| model.layer(**digest).is_none();
+        if let Some(digest) = image.layers.iter().find(lacks) {
+            return missing(
+                Class::ContainerImage,
+                image.id,
+                "layers_digests",
+                "layer",
+                *digest,
+            );
+        }
+    }
+    Ok(())
 }

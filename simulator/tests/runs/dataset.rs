@@ -60,6 +60,14 @@ fn what_cannot_be_used_is_said_with_class_object_and_field() {
         "Service at position 2: id: it is missing",
     );
     check(
+        |dataset| dataset["Service"][1]["attributes"]["image_digest"] = "lost".into(),
+        "Service 2: image_digest: no image has digest \"lost\"",
+    );
+    check(
+        |dataset| dataset["ContainerImage"][0]["attributes"]["layers_digests"][1] = "lost".into(),
+        "ContainerImage 1: layers_digests: no layer has digest \"lost\"",
+    );
+    check(
         |dataset| dataset["EdgeServer"][0]["relationships"]["rack"] = Value::Null,
         "EdgeServer 1: rack: there is no such relationship",
     );
