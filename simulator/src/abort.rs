@@ -88,6 +88,28 @@ pub enum Reason {
         /// The user.
         user: i64,
     },
+    /// A user's trace ended, and its walk leads nowhere.
+    #[error(
+        "the coordinates_trace of user {user} ends before this step, and its mobility_model {model} appends nothing to it"
+    )]
+    WalkEmpty {
+        /// The user.
+        user: i64,
+        /// How it moves.
+        model: &'static str,
+    },
+    /// A user's walk is longer than can be kept.
+    #[error(
+        "user {user}: mobility_model_parameters: n_paths {walks} makes a walk over more than {limit} places"
+    )]
+    WalkTooLong {
+        /// The user.
+        user: i64,
+        /// How many walks it takes at once.
+        walks: i64,
+        /// The most places.
+        limit: usize,
+    },
     /// A user is to move, and there is nowhere else.
     #[error("user {user} is to move, but there is nowhere else to be")]
     NowhereToGo {

@@ -38,4 +38,5 @@ pub mod settings;
 pub mod simulation;
 pub mod symbol;
 pub mod topology;
+pub mod trace;
 pub mod user;

@@ -1,6 +1,6 @@
 //! How users move when their trace has ended.
 
-use crate::arena::{StationId, SwitchId, UserId};
+use crate::arena::{Place, StationId, SwitchId, UserId};
 use crate::model::find;
 use crate::number::Number;
 use crate::position::Position;
@@ -20,7 +20,9 @@ pub struct Mobility {
 }
 
 /// The most steps that a user stays at a place of an appended walk, whatever the dataset says.
-const MOST_STEPS_TO_MOVE: usize = 1_000_000;
+const MOST_STEPS_TO_MOVE: u32 = 1_000_000;
+/// The most places that a user goes to, one after the other: some 32 MB.
+const MOST_PLACES: usize = 4 << 20;
 
 /// A way of moving.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,13 +65,12 @@ impl Simulation {
         let mut at = self.station_of(user)?;
         let mut here = self.model.users[user].coordinates;
         for _ in 0..walks {
-            let others: Vec<StationId> = (self.model.stations.places())
-                .filter(|station| *station != at)
-                .collect();
-            let drawn = (self.random.choice(others.len())).ok_or(Reason::NowhereToGo {
+            // Of all stations but this one.
+            let others = self.model.stations.len() - 1;
+            let drawn = (self.random.choice(others)).ok_or(Reason::NowhereToGo {
                 user: self.model.users[user].id,
             })?;
-            let target = others[drawn];
+            let target = StationId::new(drawn + usize::from(drawn >= at.index()));
             let from = self.model.stations[at].switch;
             let to = self.model.stations[target].switch;
             let route = (self.paths.fewest_hops(&self.model, from, to))
@@ -84,6 +85,13 @@ impl Simulation {
                 .is_some_and(|first| positions.equal(*first, here))
             {
                 places.remove(0);
+            }
+            if self.model.users[user].trace.stays() + places.len() > MOST_PLACES {
+                return Err(Reason::WalkTooLong {
+                    user: self.model.users[user].id,
+                    walks,
+                    limit: MOST_PLACES,
+                });
             }
             self.append(user, &places);
             here = places.last().copied().unwrap_or(here);
@@ -138,11 +146,11 @@ impl Simulation {
     fn append(&mut self, user: UserId, places: &[Position]) {
         let moving = &self.model.users[user].mobility;
         let seconds = moving.seconds_to_move.unwrap_or(Number::Int(60));
-        let steps = (seconds.value() / self.settings.tick_seconds) as usize;
+        let steps = (seconds.value() / self.settings.tick_seconds) as u32;
         let steps = steps.clamp(1, MOST_STEPS_TO_MOVE);
         let trace = &mut self.model.users[user].trace;
         for place in places {
-            trace.extend(std::iter::repeat_n(*place, steps));
+            trace.push(*place, steps);
         }
     }
 }

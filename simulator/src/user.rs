@@ -10,6 +10,7 @@ use crate::number::Number;
 use crate::paths::Route;
 use crate::position::Position;
 use crate::simulation::{Reason, Simulation};
+use crate::trace::Trace;
 
 /// A user.
 ///
@@ -21,7 +22,7 @@ pub struct User {
     /// Where it is.
     pub coordinates: Position,
     /// Where it is in each step, as far as it is known.
-    pub trace: Vec<Position>,
+    pub trace: Trace,
     /// How it goes on when the trace ends.
     pub mobility: Mobility,
     /// The base station that it is connected to.
@@ -122,19 +123,26 @@ impl Simulation {
 
     /// Moves a user to where its trace has it in this step.
     fn move_on(&mut self, user: UserId) -> Result<(), Reason> {
-        let steps = self.model.steps as usize;
+        let steps = self.model.steps;
         if self.model.users[user].trace.len() <= steps {
             self.extend_trace(user)?;
         }
         let moving = &self.model.users[user];
-        let there = *(moving.trace.get(steps)).ok_or(Reason::TraceEnded { user: moving.id })?;
+        let there = moving.trace.get(steps);
+        let there = there.ok_or_else(|| match moving.mobility.kind {
+            None => Reason::TraceEnded { user: moving.id },
+            Some(kind) => Reason::WalkEmpty {
+                user: moving.id,
+                model: kind.name(),
+            },
+        })?;
         if self.model.positions.equal(moving.coordinates, there) {
             return Ok(());
         }
         let station = self.station_at(there);
         let moved = &mut self.model.users[user];
         moved.coordinates = there;
-        moved.moved = steps as u32 + 1;
+        moved.moved = steps + 1;
         moved.station = station;
         for at in 0..self.model.users[user].applications.len() {
             let application = self.model.users[user].applications[at];
@@ -156,11 +164,11 @@ impl Simulation {
         if self.settings.threads < 2 {
             return;
         }
-        let steps = self.model.steps as usize;
+        let steps = self.model.steps;
         let mut ends = Vec::new();
         for user in self.model.users.places() {
             let moving = &self.model.users[user];
-            let (here, there) = (moving.coordinates, moving.trace.get(steps).copied());
+            let (here, there) = (moving.coordinates, moving.trace.get(steps));
             let Some(there) = there.filter(|there| !self.model.positions.equal(here, *there))
             else {
                 continue;

@@ -16,6 +16,7 @@ use crate::registry::Registry;
 use crate::server::Server;
 use crate::service::{Application, Service};
 use crate::topology::{BaseStation, Link, Switch};
+use crate::trace::Trace;
 use crate::user::User;
 
 const ZERO: Option<Number> = Some(Number::ZERO);
@@ -239,12 +240,12 @@ fn image(model: &mut Model, id: i64, fields: &mut Fields<'_, '_>) -> Result<usiz
 
 fn user(model: &mut Model, id: i64, fields: &mut Fields<'_, '_>) -> Result<usize, DatasetError> {
     let coordinates = position(model, fields)?;
-    let mut trace = Vec::new();
+    let mut trace = Trace::default();
     let name = "coordinates_trace";
     if let Some(value) = fields.take(name) {
         for place in fields.list(name, value)? {
             let place = fields.coordinates(name, place)?;
-            trace.push(model.positions.intern(&place));
+            trace.push(model.positions.intern(&place), 1);
         }
     }
     let mut delays = Vec::new();

@@ -247,7 +247,7 @@ fn user(model: &Model, user: &User) -> Value {
             (key(*at), Value::Map(steps.collect()))
         })
         .collect();
-    let trace = user.trace.iter().map(|place| coordinates(model, *place));
+    let trace = user.trace.iter().map(|place| coordinates(model, place));
     let attributes = [
         ("id", whole(user.id)),
         ("coordinates", coordinates(model, user.coordinates)),

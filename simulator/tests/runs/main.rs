@@ -3,6 +3,7 @@
 mod corrections;
 mod dataset;
 mod generated;
+mod mobility;
 mod policies;
 mod properties;
 mod report;

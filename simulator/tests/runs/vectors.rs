@@ -304,7 +304,13 @@ fn final_users(model: &Model) -> Vec<Value> {
             let mut paths = Map::new();
             for (key, routes) in &user.paths {
                 let routes: Vec<Vec<i64>> = (routes.iter())
-                    .map(|route| route.switches.iter().map(|at| model.switches[*at].id).collect())
+                    .map(|route| {
+                        route
+                            .switches
+                            .iter()
+                            .map(|at| model.switches[*at].id)
+                            .collect()
+                    })
                     .collect();
                 paths.insert(model.symbols.text(*key).to_owned(), json!(routes));
             }
@@ -319,7 +325,7 @@ fn final_users(model: &Model) -> Vec<Value> {
                 "base_station": user.station.map(|station| model.stations[station].id),
                 "delays": delays,
                 "communication_paths": paths,
-                "coordinates_trace": user.trace.iter().map(|position| place(*position)).collect::<Vec<_>>(),
+                "coordinates_trace": user.trace.iter().map(place).collect::<Vec<_>>(),
             })
         })
         .collect()
