@@ -107,10 +107,7 @@ impl Scenario {
             stop,
             flow_scheduling: fields.flow_scheduling()?,
             tick_seconds: fields.tick_seconds()?,
-            seed: match fields.get("python_random_seed") {
-                None => None,
-                Some(_) => Some(u64::from(fields.count("python_random_seed")?)),
-            },
+            seed: fields.seed()?,
         })
     }
 
@@ -212,6 +209,15 @@ impl<'v, 'j> Fields<'v, 'j> {
             .ok()
             .filter(|count| *count < u32::MAX)
             .ok_or_else(|| self.error(name, "it is not a count"))
+    }
+
+    fn seed(&self) -> Result<Option<u64>, ScenarioError> {
+        let name = "python_random_seed";
+        if self.get(name).is_none() {
+            return Ok(None);
+        }
+        let seed = u64::try_from(self.whole(name)?);
+        Ok(Some(seed.map_err(|_| self.error(name, "it is negative"))?))
     }
 
     fn amount(&self, name: &str) -> Result<Option<Number>, ScenarioError> {
@@ -329,5 +335,26 @@ impl<'v, 'j> Fields<'v, 'j> {
             },
             other => return Err(self.error("op", format!("there is no {other:?}"))),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scenario;
+
+    fn read(fields: &str) -> Result<Scenario, String> {
+        let json = format!(
+            r#"{{"algorithm": "first_fit", "stop": {{"kind": "steps", "steps": 3}}{fields}}}"#
+        );
+        Scenario::read(json.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn seeds_are_as_large_as_those_of_the_command_line() {
+        let seed =
+            |seed: &str| read(&format!(r#", "python_random_seed": {seed}"#)).map(|read| read.seed);
+        assert_eq!(seed("1099511627781"), Ok(Some((1 << 40) + 5)));
+        let error = "python_random_seed: it is negative".to_owned();
+        assert_eq!(seed("-1"), Err(error));
     }
 }

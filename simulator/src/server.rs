@@ -26,7 +26,7 @@ pub struct Server {
     pub active: bool,
     /// Its model.
     pub model_name: Symbol,
-    /// Its CPU.
+    /// Its CPU. This, its memory and its disk can be infinite.
     pub cpu: Number,
     /// Its memory in MB.
     pub memory: Number,
@@ -38,8 +38,8 @@ pub struct Server {
     pub memory_demand: Number,
     /// The room on disk that layers take or will take.
     pub disk_demand: Number,
-    /// How many layers it downloads at once.
-    pub max_concurrent_layer_downloads: i64,
+    /// How many layers it downloads at once: a whole number, or infinite.
+    pub max_concurrent_layer_downloads: Number,
     /// What it draws.
     pub power: ServerPower,
     /// The base station that it is at.
@@ -164,7 +164,8 @@ impl Simulation {
             let Some(&layer) = host.waiting.front() else {
                 return Ok(());
             };
-            if host.downloads.len() as i64 >= host.max_concurrent_layer_downloads {
+            let downloads = Number::Int(host.downloads.len() as i64);
+            if downloads >= host.max_concurrent_layer_downloads {
                 return Ok(());
             }
             let registry = self.nearest_registry(server, layer)?;

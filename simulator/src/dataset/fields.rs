@@ -133,15 +133,25 @@ impl<'v, 'j> Fields<'v, 'j> {
         name: &str,
         default: Option<Number>,
     ) -> Result<Number, DatasetError> {
+        let number = self.capacity(name, default)?;
+        if number.value().is_infinite() {
+            return Err(self.error(name, "it is infinite"));
+        }
+        Ok(number)
+    }
+
+    /// An amount of what is asked for, but never added up: it can be infinite.
+    pub(crate) fn capacity(
+        &mut self,
+        name: &str,
+        default: Option<Number>,
+    ) -> Result<Number, DatasetError> {
         let Some(value) = self.take(name) else {
             return default.ok_or_else(|| self.error(name, "it is missing"));
         };
         let number = self.any_number(name, value)?;
         if number.value() < 0.0 {
             return Err(self.error(name, format!("{} is negative", number.python())));
-        }
-        if !number.value().is_finite() {
-            return Err(self.error(name, "it is infinite"));
         }
         Ok(number)
     }

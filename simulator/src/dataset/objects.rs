@@ -180,19 +180,21 @@ fn server(model: &mut Model, id: i64, fields: &mut Fields<'_, '_>) -> Result<usi
         }
     }
     let downloads = "max_concurrent_layer_downloads";
-    let max_concurrent_layer_downloads = match fields.amount(downloads, Some(Number::Int(3)))? {
-        Number::Int(most) => most,
-        Number::Float(_) => return Err(fields.error(downloads, "it is not a whole number")),
-    };
+    let max_concurrent_layer_downloads = fields.capacity(downloads, Some(Number::Int(3)))?;
+    if let Number::Float(most) = max_concurrent_layer_downloads
+        && most.is_finite()
+    {
+        return Err(fields.error(downloads, "it is not a whole number"));
+    }
     let server = Server {
         id,
         coordinates: position(model, fields)?,
         available: fields.flag("available", true)?,
         active: fields.flag("active", true)?,
         model_name: symbol(model, fields, "model_name", Some(""))?,
-        cpu: fields.amount("cpu", ZERO)?,
-        memory: fields.amount("memory", ZERO)?,
-        disk: fields.amount("disk", ZERO)?,
+        cpu: fields.capacity("cpu", ZERO)?,
+        memory: fields.capacity("memory", ZERO)?,
+        disk: fields.capacity("disk", ZERO)?,
         cpu_demand: fields.amount("cpu_demand", ZERO)?,
         memory_demand: fields.amount("memory_demand", ZERO)?,
         disk_demand: fields.amount("disk_demand", ZERO)?,

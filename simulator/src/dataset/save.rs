@@ -196,7 +196,7 @@ fn server(model: &Model, server: &Server) -> Value {
         ("coordinates", coordinates(model, server.coordinates)),
         (
             "max_concurrent_layer_downloads",
-            whole(server.max_concurrent_layer_downloads),
+            number(server.max_concurrent_layer_downloads),
         ),
         ("active", Value::Bool(server.active)),
         ("power_model_parameters", power),

@@ -185,7 +185,7 @@ fn server(model: &Model, place: ServerId, out: &mut impl Encode) {
     out.key("Waiting Queue");
     out.texts((server.waiting.iter()).map(|layer| text(model.layers[*layer].instruction)));
     out.key("Max. Concurrent Layer Downloads");
-    out.whole(server.max_concurrent_layer_downloads);
+    out.number(server.max_concurrent_layer_downloads);
     out.key("Power Consumption");
     out.maybe(model.server_power(place));
 }

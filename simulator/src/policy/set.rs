@@ -64,14 +64,14 @@ impl Simulation {
         Some(match attribute {
             "active" => flag(value, &mut server.active),
             "available" => flag(value, &mut server.available),
-            "cpu" => amount(value, &mut server.cpu),
-            "memory" => amount(value, &mut server.memory),
-            "disk" => amount(value, &mut server.disk),
+            "cpu" => capacity(value, &mut server.cpu),
+            "memory" => capacity(value, &mut server.memory),
+            "disk" => capacity(value, &mut server.disk),
             "cpu_demand" => amount(value, &mut server.cpu_demand),
             "memory_demand" => amount(value, &mut server.memory_demand),
             "disk_demand" => amount(value, &mut server.disk_demand),
             "max_concurrent_layer_downloads" => match value {
-                Value::Number(Number::Int(most)) if *most >= 0 => {
+                Value::Number(most @ (Number::Int(0..) | Number::Float(f64::INFINITY))) => {
                     server.max_concurrent_layer_downloads = *most;
                     Ok(())
                 }
@@ -127,7 +127,15 @@ fn flag(value: &Value, target: &mut bool) -> Outcome {
 
 fn amount(value: &Value, target: &mut Number) -> Outcome {
     match value {
-        Value::Number(number) if number.value() >= 0.0 && number.value().is_finite() => {
+        Value::Number(number) if number.value().is_infinite() => Err("it is infinite"),
+        _ => capacity(value, target),
+    }
+}
+
+/// Sets what can be infinite.
+fn capacity(value: &Value, target: &mut Number) -> Outcome {
+    match value {
+        Value::Number(number) if number.value() >= 0.0 => {
             *target = *number;
             Ok(())
         }

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 use simulator::dataset::{self, Limits};
+use simulator::policy::FirstFit;
+use simulator::settings::Settings;
+use simulator::simulation::{Abort, Simulation, Stop};
 
-use crate::support::{VECTORS, load, parse, read};
+use crate::support::{Lines, VECTORS, load, load_changed, parse, read};
 
 #[test]
 fn what_was_loaded_is_saved_as_it_was() {
@@ -141,4 +144,29 @@ fn attributes_that_are_not_simulated_are_kept() {
     dataset["EdgeServer"][0]["attributes"]["rack"] = serde_json::json!({"row": 3, "unit": [1.5]});
     let model = dataset::load(dataset.to_string().as_bytes(), &Limits::default()).unwrap();
     assert_eq!(parse(&dataset::save(&model)), dataset);
+}
+
+#[test]
+fn what_servers_have_can_be_infinite() {
+    let names = ["cpu", "memory", "disk", "max_concurrent_layer_downloads"];
+    let model = load_changed("01_first_fit_placement", |dataset| {
+        for server in dataset["EdgeServer"].as_array_mut().unwrap() {
+            for name in names {
+                server["attributes"][name] = "Infinity".into();
+            }
+        }
+    });
+    let mut simulation = Simulation::new(model, Settings::default());
+    let mut lines = Lines::default();
+    let stop = Stop::AllHosted { at_most: 200 };
+    (simulation.run::<Abort>(&mut FirstFit, stop, |simulation| {
+        lines.record(simulation.model());
+        Ok(())
+    }))
+    .unwrap();
+    let first = &simulation.model().servers.iter().next().unwrap();
+    assert_eq!(first.services.len(), simulation.model().services.len());
+    for (class, text) in lines.finish() {
+        assert!(!text.contains("NaN"), "{class}");
+    }
 }
