@@ -1,9 +1,11 @@
 //! Attributes that a policy can set.
 
+use crate::arena::Symbol;
 use crate::json::{Extra, Value};
 use crate::model::{Class, find};
 use crate::number::Number;
 use crate::simulation::{Reason, Simulation};
+use crate::symbol::Symbols;
 
 impl Simulation {
     pub(super) fn set(
@@ -13,48 +15,61 @@ impl Simulation {
         attribute: &str,
         value: &Value,
     ) -> Result<(), Reason> {
+        let cannot = |problem| Reason::CannotSet {
+            class: class.to_owned(),
+            id,
+            attribute: attribute.to_owned(),
+            problem,
+        };
         let set = match Class::named(class) {
             Some(Class::EdgeServer) => self.set_server(id, attribute, value),
             Some(Class::Service) => self.set_service(id, attribute, value),
+            Some(Class::NetworkLink) => self.set_link(id, attribute, value),
             Some(Class::NetworkSwitch) => {
                 find(&self.model.switches, |object| object.id == id).map(|place| {
                     let switch = &mut self.model.switches[place];
                     match attribute {
                         "active" => flag(value, &mut switch.active),
-                        _ => other(value, attribute, &mut switch.extra),
+                        _ => other(&SWITCH, value, attribute, &mut switch.extra),
                     }
                 })
             }
-            Some(Class::NetworkLink) => self.set_link(id, attribute, value),
             Some(Class::ContainerRegistry) => self.model.registry(id).map(|place| {
                 let registry = &mut self.model.registries[place];
                 match attribute {
                     "available" => flag(value, &mut registry.available),
                     "cpu_demand" => amount(value, &mut registry.cpu_demand),
                     "memory_demand" => amount(value, &mut registry.memory_demand),
-                    _ => other(value, attribute, &mut registry.extra),
+                    _ => other(&REGISTRY, value, attribute, &mut registry.extra),
                 }
             }),
-            Some(Class::User) => find(&self.model.users, |object| object.id == id)
-                .map(|place| other(value, attribute, &mut self.model.users[place].extra)),
+            Some(Class::User) => find(&self.model.users, |object| object.id == id).map(|place| {
+                let user = &mut self.model.users[place];
+                other(&USER, value, attribute, &mut user.extra)
+            }),
             Some(Class::Application) => find(&self.model.applications, |object| object.id == id)
-                .map(|place| other(value, attribute, &mut self.model.applications[place].extra)),
-            Some(Class::BaseStation) => find(&self.model.stations, |object| object.id == id)
-                .map(|place| other(value, attribute, &mut self.model.stations[place].extra)),
-            _ => None,
+                .map(|place| {
+                    let application = &mut self.model.applications[place];
+                    match attribute {
+                        "label" => text(value, &mut self.model.symbols, &mut application.label),
+                        _ => other(&APPLICATION, value, attribute, &mut application.extra),
+                    }
+                }),
+            Some(Class::BaseStation) => {
+                find(&self.model.stations, |object| object.id == id).map(|place| {
+                    let station = &mut self.model.stations[place];
+                    other(&STATION, value, attribute, &mut station.extra)
+                })
+            }
+            Some(_) => return Err(cannot("nothing of this class can be set")),
+            None => None,
         };
         match set {
             None => Err(Reason::NoSuchObject {
                 class: class.to_owned(),
                 id,
             }),
-            Some(Err(problem)) => Err(Reason::CannotSet {
-                class: class.to_owned(),
-                id,
-                attribute: attribute.to_owned(),
-                problem,
-            }),
-            Some(Ok(())) => Ok(()),
+            Some(set) => set.map_err(cannot),
         }
     }
 
@@ -77,7 +92,8 @@ impl Simulation {
                 }
                 _ => Err("not a whole number from 0 on"),
             },
-            _ => other(value, attribute, &mut server.extra),
+            "model_name" => text(value, &mut self.model.symbols, &mut server.model_name),
+            _ => other(&SERVER, value, attribute, &mut server.extra),
         })
     }
 
@@ -89,7 +105,8 @@ impl Simulation {
             "state" => amount(value, &mut service.state),
             "cpu_demand" => amount(value, &mut service.cpu_demand),
             "memory_demand" => amount(value, &mut service.memory_demand),
-            _ => other(value, attribute, &mut service.extra),
+            "label" => text(value, &mut self.model.symbols, &mut service.label),
+            _ => other(&SERVICE, value, attribute, &mut service.extra),
         })
     }
 
@@ -108,7 +125,7 @@ impl Simulation {
                 self.paths.forget_delays();
                 set
             }
-            _ => other(value, attribute, &mut link.extra),
+            _ => other(&LINK, value, attribute, &mut link.extra),
         })
     }
 }
@@ -143,29 +160,80 @@ fn capacity(value: &Value, target: &mut Number) -> Outcome {
     }
 }
 
-/// Attributes that the simulation works with, but that cannot be set from outside.
-const FIXED: [&str; 17] = [
+fn text(value: &Value, symbols: &mut Symbols, target: &mut Symbol) -> Outcome {
+    match value {
+        Value::Text(text) => {
+            *target = symbols.intern(text);
+            Ok(())
+        }
+        _ => Err("not a text"),
+    }
+}
+
+// What the simulation works with, but cannot be set from outside.
+const SWITCH: [&str; 7] = [
+    "id",
+    "coordinates",
+    "power_model",
+    "power_model_parameters",
+    "edge_servers",
+    "links",
+    "base_station",
+];
+const LINK: [&str; 6] = [
+    "id",
+    "topology",
+    "nodes",
+    "applications",
+    "active_flows",
+    "bandwidth_demand",
+];
+const STATION: [&str; 6] = [
+    "id",
+    "coordinates",
+    "wireless_delay",
+    "users",
+    "edge_servers",
+    "network_switch",
+];
+const USER: [&str; 11] = [
     "id",
     "coordinates",
     "coordinates_trace",
     "delays",
     "communication_paths",
     "making_requests",
+    "access_patterns",
+    "mobility_model",
     "mobility_model_parameters",
-    "power_model_parameters",
-    "server",
-    "services",
-    "application",
     "applications",
-    "image_digest",
     "base_station",
-    "network_switch",
-    "wireless_delay",
+];
+const SERVICE: [&str; 5] = [
+    "id",
+    "image_digest",
+    "application",
+    "server",
     "being_provisioned",
 ];
+const REGISTRY: [&str; 2] = ["id", "server"];
+const APPLICATION: [&str; 3] = ["id", "services", "users"];
+const SERVER: [&str; 11] = [
+    "id",
+    "coordinates",
+    "power_model",
+    "power_model_parameters",
+    "base_station",
+    "network_switch",
+    "services",
+    "container_layers",
+    "container_images",
+    "container_registries",
+    "ongoing_migrations",
+];
 
-fn other(value: &Value, attribute: &str, extra: &mut Extra) -> Outcome {
-    if FIXED.contains(&attribute) {
+fn other(fixed: &[&str], value: &Value, attribute: &str, extra: &mut Extra) -> Outcome {
+    if fixed.contains(&attribute) {
         return Err("the simulation itself keeps it");
     }
     match extra.iter_mut().find(|(known, _)| known == attribute) {
@@ -173,4 +241,72 @@ fn other(value: &Value, attribute: &str, extra: &mut Extra) -> Outcome {
         None => extra.push((attribute.to_owned(), value.clone())),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dataset::{self, Limits};
+    use crate::generate::Mesh;
+    use crate::json::Value;
+    use crate::number::Number;
+    use crate::settings::Settings;
+    use crate::simulation::Simulation;
+
+    fn simulation() -> Simulation {
+        let mesh = Mesh {
+            servers: 5,
+            steps: 2,
+            services_per_server: 1,
+        };
+        let dataset = mesh.generate().dataset;
+        let model = dataset::load(dataset.as_bytes(), &Limits::default()).unwrap();
+        Simulation::new(model, Settings::default())
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_said() {
+        let mut simulation = simulation();
+        let mut check = |class: &str, attribute: &str, value: Value, expected: &str| {
+            let error = simulation.set(class, 1, attribute, &value).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        };
+        let kept = "the simulation itself keeps it";
+        for (class, attribute) in [
+            ("EdgeServer", "power_model"),
+            ("User", "mobility_model"),
+            ("NetworkLink", "nodes"),
+        ] {
+            let expected = format!("{attribute} of {class} 1 cannot be set to this: {kept}");
+            check(class, attribute, Value::Null, &expected);
+        }
+        check(
+            "ContainerLayer",
+            "size",
+            Value::Number(Number::Int(1)),
+            "size of ContainerLayer 1 cannot be set to this: nothing of this class can be set",
+        );
+        check("Rack", "row", Value::Null, "there is no Rack 1");
+        check(
+            "Service",
+            "state",
+            Value::Number(Number::Float(f64::INFINITY)),
+            "state of Service 1 cannot be set to this: it is infinite",
+        );
+    }
+
+    #[test]
+    fn names_that_were_set_are_saved_once() {
+        let mut simulation = simulation();
+        let name = Value::Text("another".to_owned());
+        for (class, attribute) in [
+            ("EdgeServer", "model_name"),
+            ("Service", "label"),
+            ("Application", "label"),
+        ] {
+            simulation.set(class, 1, attribute, &name).unwrap();
+        }
+        let saved = dataset::save(simulation.model());
+        assert_eq!(saved.matches("another").count(), 3);
+        dataset::load(saved.as_bytes(), &Limits::default()).unwrap();
+    }
 }
