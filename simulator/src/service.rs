@@ -374,7 +374,7 @@ impl Simulation {
     }
 
     /// Finds the paths of all users of a service's application anew.
-    fn refresh_users(&mut self, service: ServiceId) -> Result<(), Reason> {
+    pub(crate) fn refresh_users(&mut self, service: ServiceId) -> Result<(), Reason> {
         let application = self.model.services[service].application;
         for at in 0..self.model.applications[application].users.len() {
             let user = self.model.applications[application].users[at];

@@ -65,12 +65,22 @@ impl Simulation {
             None => None,
         };
         match set {
-            None => Err(Reason::NoSuchObject {
-                class: class.to_owned(),
-                id,
-            }),
-            Some(set) => set.map_err(cannot),
+            None => {
+                return Err(Reason::NoSuchObject {
+                    class: class.to_owned(),
+                    id,
+                });
+            }
+            Some(set) => set.map_err(cannot)?,
         }
+        if class == Class::Service.name()
+            && attribute == "_available"
+            && self.settings.corrections.outages
+            && let Some(service) = self.model.service(id)
+        {
+            self.refresh_users(service)?;
+        }
+        Ok(())
     }
 
     fn set_server(&mut self, id: i64, attribute: &str, value: &Value) -> Option<Outcome> {

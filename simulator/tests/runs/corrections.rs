@@ -1,6 +1,7 @@
 //! What each correction does to a run.
 
 use serde_json::json;
+use simulator::json::Value;
 use simulator::model::Model;
 use simulator::policy::{Event, Operation, Script};
 use simulator::scenario::Scenario;
@@ -248,6 +249,33 @@ fn users_see_an_outage_when_it_begins() {
     };
     // Two users, and two outages of four steps.
     assert_eq!((delays(&[]), delays(&["outages"])), (2, 16));
+}
+
+#[test]
+fn users_see_an_outage_that_a_policy_makes() {
+    let event = |step, value| Event {
+        step,
+        operation: Operation::Set {
+            class: "Service".to_owned(),
+            id: 1,
+            attribute: "_available".to_owned(),
+            value: Value::Bool(value),
+        },
+    };
+    let delays = |corrections: &[&str]| -> Vec<bool> {
+        let mut script = Script::new(vec![event(2, false), event(3, true)]);
+        let model = load("03_stateful_migration");
+        let mut simulation = Simulation::new(model, corrected(corrections));
+        (0..3)
+            .map(|_| {
+                simulation.step(&mut script).unwrap();
+                let user = simulation.model().users.iter().next().unwrap();
+                user.delays[0].1.unwrap().value().is_infinite()
+            })
+            .collect()
+    };
+    assert_eq!(delays(&[]), [false, false, false]);
+    assert_eq!(delays(&["outages"]), [false, true, false]);
 }
 
 #[test]
