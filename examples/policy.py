@@ -1,41 +1,40 @@
 #!/usr/bin/env python3
 """A policy for `kiln simulate --policy-command "python3 examples/policy.py" DATASET`.
 
-Every step it is told the state as a line of JSON, and answers with a line of actions. This one brings every service
-that runs nowhere to the server with the most CPU free that has room for it, and spreads images: of servers with as
-much CPU free, the one that has more of the image's layers already is taken.
+Every step it is told the state as a line of JSON, and answers with a line of actions. This one brings what runs nowhere
+to the server with room that has the most CPU free, of those the one with the most of the image: images gather.
 """
 import json
 import sys
 
-fixed, images, sizes = {}, {}, {}
+images, sizes = {}, {}  # told in the first step
 
 
-def lacking(server, service):
-    """The MB of a service's image that a server lacks."""
-    return sum(sizes[digest] for digest in set(images[service["image"]]) - set(server["layers"]))
+def missing(server, service):
+    """The layers of a service's image that a server lacks."""
+    return set(images[service["image"]]) - set(server["layers"])
+
+
+def room(server, service):
+    """The CPU that is left, and the MB that are not to be fetched; None where the service does not fit."""
+    free = {name: server[name] - server[name + "_demand"] for name in ("cpu", "memory", "disk")}
+    fetched = sum(sizes[digest] for digest in missing(server, service))
+    asked = {"cpu": service["cpu_demand"], "memory": service["memory_demand"], "disk": fetched}
+    return (free["cpu"], -fetched) if all(free[name] >= asked[name] for name in free) else None
 
 
 for line in sys.stdin:
     state = json.loads(line)
-    if state["step"] == 1:  # what does not change is told once
-        images, sizes = state["images"], state["layers"]
-        fixed = {server["id"]: server for server in state["servers"]}
+    images, sizes = state.get("images", images), state.get("layers", sizes)
     actions = []
     for service in state["services"]:
-        if service["server"] is not None or service["being_provisioned"]:
-            continue
-        best, best_rank = None, None
-        for server in state["servers"]:
-            has = fixed[server["id"]]
-            free = {name: has[name] - server[name + "_demand"] for name in ("cpu", "memory", "disk")}
-            if free["cpu"] < service["cpu_demand"] or free["memory"] < service["memory_demand"]:
-                continue
-            rank = (free["cpu"], -lacking(server, service))
-            if free["disk"] >= lacking(server, service) and (best is None or rank > best_rank):
-                best, best_rank = server, rank
-        if best is not None:
+        homeless = service["server"] is None and not service["being_provisioned"]
+        fitting = [server for server in state["servers"] if homeless and room(server, service)]
+        if fitting:
+            best = max(fitting, key=lambda server: room(server, service))
             actions.append({"op": "provision", "service": service["id"], "server": best["id"]})
-            best["cpu_demand"] += service["cpu_demand"]  # the next one is to see what this one takes
+            best["cpu_demand"] += service["cpu_demand"]  # the next service is to see what this one takes
             best["memory_demand"] += service["memory_demand"]
-    print(json.dumps(actions), flush=True)
+            best["disk_demand"] += sum(sizes[digest] for digest in missing(best, service))
+            best["layers"] += missing(best, service)
+    print(json.dumps(actions), flush=True)  # an answer that is not flushed never arrives

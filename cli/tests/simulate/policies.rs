@@ -88,6 +88,25 @@ fn a_policy_in_python_decides() {
     place.done(&[&dataset, "--until", "all-hosted", "--out", "first-fit"]);
     let highest = |run: &str| place.json(&format!("{run}/summary.json"))["highest_cpu"].as_f64();
     assert!(highest("run") < highest("first-fit"));
+    // What it has placed in this step takes room on disk too.
+    let text = fs::read_to_string(&dataset).unwrap();
+    let text = text.replacen(r#""disk":131072"#, r#""disk":150"#, 1);
+    place.write("small.json", text);
+    let short = [
+        "small.json",
+        "--policy-command",
+        &command,
+        "--steps",
+        "3",
+        "--out",
+        "run",
+    ];
+    place.done(&short);
+    let rows = fs::read_to_string(place.path("run/EdgeServer.jsonl")).unwrap();
+    for row in rows.lines() {
+        let row: Value = serde_json::from_str(row).unwrap();
+        assert!(row["Disk Demand"].as_f64() <= row["Disk"].as_f64(), "{row}");
+    }
 }
 
 /// What is said of a policy that is this shell script.
