@@ -26,7 +26,7 @@ struct Arguments {
     infrastructure: Option<PathBuf>,
 
     /// How many instances the cluster has.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     instances: u32,
 
     /// The sizes of the payload's layers, in MB.
@@ -34,7 +34,7 @@ struct Arguments {
     layers: Vec<u32>,
 
     /// The CPUs that an instance asks for.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     cpu: u32,
 
     /// The memory that an instance asks for, in MB.
@@ -79,11 +79,17 @@ fn main() -> anyhow::Result<()> {
     ];
     for (name, policy) in policies {
         let summary = simulate(&dataset, policy, arguments.steps)?;
+        // Of what never came about, nothing can be said.
+        let ran = summary.time_to_running.count > 0;
+        let steps = |steps: f64| match ran {
+            true => format!("{steps:.1}"),
+            false => "-".to_owned(),
+        };
         println!(
-            "{name:13} {:>8} {:>11.1} {:>10} {:>15.0} {:>8.0}",
+            "{name:13} {:>8} {:>11} {:>10} {:>15.0} {:>8.0}",
             format!("{}/{}", summary.hosted, summary.services),
-            summary.time_to_running.mean,
-            summary.time_to_running.highest,
+            steps(summary.time_to_running.mean),
+            steps(summary.time_to_running.highest),
             summary.layer_megabytes,
             summary.mean_power,
         );
@@ -117,10 +123,7 @@ fn with_cluster(infrastructure: &[u8], arguments: &Arguments) -> anyhow::Result<
         .context("the infrastructure has no registry that payloads can be fetched from")?;
     let registry = model.servers[registry].id;
     // Access patterns hold on to users, and users to applications: who is there uses the cluster.
-    let mut dataset: serde_json::Value = serde_json::from_str(
-        // What never ends is written as a word that JSON does not have.
-        &dataset::save(&model).replace("Infinity", "1000000000"),
-    )?;
+    let mut dataset = as_json(&dataset::save(&model))?;
     let reference = |class: &str, id: i64| serde_json::json!({"class": class, "id": id});
     let free = |class: &str| -> i64 {
         let ids = dataset[class].as_array().into_iter().flatten();
@@ -168,13 +171,7 @@ fn with_cluster(infrastructure: &[u8], arguments: &Arguments) -> anyhow::Result<
         reference("ContainerImage", image),
     );
 
-    // The services that were planned for before make room.
-    dataset["Service"] = serde_json::json!([]);
-    for class in ["Application", "EdgeServer"] {
-        for object in dataset[class].as_array_mut().into_iter().flatten() {
-            object["relationships"]["services"] = serde_json::json!([]);
-        }
-    }
+    make_room(&mut dataset)?;
     for at in 0..i64::from(arguments.instances) {
         append(
             &mut dataset,
@@ -193,6 +190,51 @@ fn with_cluster(infrastructure: &[u8], arguments: &Arguments) -> anyhow::Result<
         );
     }
     Ok(serde_json::to_vec(&dataset)?)
+}
+
+/// A dataset as JSON, which has no infinities: what never ends takes longer than is simulated.
+fn as_json(dataset: &str) -> anyhow::Result<serde_json::Value> {
+    let mut json = String::with_capacity(dataset.len());
+    // Between quotation marks, and those with a backslash before them do not count, stand texts.
+    let (mut text, mut escaped) = (false, false);
+    let mut rest = dataset;
+    while let Some(next) = rest.chars().next() {
+        if !text && let Some(after) = rest.strip_prefix("Infinity") {
+            json.push_str("1000000000");
+            rest = after;
+            continue;
+        }
+        if !escaped && next == '"' {
+            text = !text;
+        }
+        escaped = text && !escaped && next == '\\';
+        json.push(next);
+        rest = &rest[next.len_utf8()..];
+    }
+    Ok(serde_json::from_str(&json)?)
+}
+
+/// Takes away the services that the infrastructure has, and what they ask of their servers.
+fn make_room(dataset: &mut serde_json::Value) -> anyhow::Result<()> {
+    let services = dataset["Service"].take();
+    dataset["Service"] = serde_json::json!([]);
+    for service in services.as_array().into_iter().flatten() {
+        let Some(server) = service["relationships"]["server"]["id"].as_i64() else {
+            continue;
+        };
+        let host = find(dataset, "EdgeServer", server)?;
+        for name in ["cpu_demand", "memory_demand"] {
+            let demand = |object: &serde_json::Value| object["attributes"][name].as_f64();
+            let left = demand(host).unwrap_or(0.0) - demand(service).unwrap_or(0.0);
+            host["attributes"][name] = left.max(0.0).into();
+        }
+    }
+    for class in ["Application", "EdgeServer"] {
+        for object in dataset[class].as_array_mut().into_iter().flatten() {
+            object["relationships"]["services"] = serde_json::json!([]);
+        }
+    }
+    Ok(())
 }
 
 fn append(dataset: &mut serde_json::Value, class: &str, object: serde_json::Value) {
