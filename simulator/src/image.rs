@@ -62,6 +62,11 @@ impl Model {
         self.first_layers.get(&digest).copied()
     }
 
+    /// If an image with this digest is on a server's disk.
+    pub(crate) fn has_image(&self, server: ServerId, digest: Symbol) -> bool {
+        (self.servers[server].images.iter()).any(|image| self.images[*image].digest == digest)
+    }
+
     /// Adds a layer, and remembers it if it is the first with its digest.
     pub(crate) fn add_layer(&mut self, layer: Layer) -> LayerId {
         let digest = layer.digest;

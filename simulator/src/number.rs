@@ -4,7 +4,7 @@
 //! whole numbers stays whole until a fraction comes in.
 
 use std::cmp::Ordering;
-use std::ops::{Add, Mul, Sub};
+use std::ops::{Add, Sub};
 
 /// A whole number or a fraction.
 #[derive(Clone, Copy, Debug)]
@@ -107,18 +107,6 @@ impl Default for Number {
     }
 }
 
-impl From<i64> for Number {
-    fn from(whole: i64) -> Self {
-        Self::Int(whole)
-    }
-}
-
-impl From<f64> for Number {
-    fn from(value: f64) -> Self {
-        Self::Float(value)
-    }
-}
-
 impl Add for Number {
     type Output = Self;
 
@@ -141,19 +129,6 @@ impl Sub for Number {
                 .checked_sub(two)
                 .map_or(Self::Float(one as f64 - two as f64), Self::Int),
             _ => Self::Float(self.value() - other.value()),
-        }
-    }
-}
-
-impl Mul for Number {
-    type Output = Self;
-
-    fn mul(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Int(one), Self::Int(two)) => one
-                .checked_mul(two)
-                .map_or(Self::Float(one as f64 * two as f64), Self::Int),
-            _ => Self::Float(self.value() * other.value()),
         }
     }
 }

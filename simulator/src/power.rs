@@ -5,6 +5,7 @@
 use crate::arena::{Place, ServerId, SwitchId};
 use crate::model::Model;
 use crate::number::Number;
+use crate::server::Server;
 
 /// How a server's power follows from the share of its CPU that is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,28 +62,35 @@ pub struct SwitchPower {
 /// The name of the one model of a switch's power.
 pub const SWITCH_POWER_MODEL: &str = "ConteratoNetworkPowerModel";
 
-impl Model {
-    /// What a server draws now. `None` where its CPU is zero, so that no share of it can be told.
-    pub fn server_power(&self, server: ServerId) -> Option<Number> {
-        let server = &self.servers[server];
-        let Some(model) = server.power.model else {
+impl Server {
+    /// What it draws when so much CPU is asked for. `None` where its CPU is zero, so that no share of it can be told.
+    pub fn power_with(&self, cpu_demand: Number) -> Option<Number> {
+        let Some(model) = self.power.model else {
             return Some(Number::ZERO);
         };
-        if !server.active {
+        if !self.active {
             return Some(Number::ZERO);
         }
-        if server.cpu.is_zero() {
+        if self.cpu.is_zero() {
             return None;
         }
-        let max = server.power.max.value();
-        let idle = max * server.power.static_share.value();
+        let max = self.power.max.value();
+        let idle = max * self.power.static_share.value();
         let per_percent = (max - idle) / 100.0;
-        let used = server.cpu_demand.value() / server.cpu.value();
+        let used = cpu_demand.value() / self.cpu.value();
         Some(Number::Float(match model {
             ServerPowerModel::Linear => idle + per_percent * used * 100.0,
             ServerPowerModel::Square => idle + per_percent * (used * 100.0).powi(2),
             ServerPowerModel::Cubic => idle + per_percent * (used * 100.0).powf(3.0),
         }))
+    }
+}
+
+impl Model {
+    /// What a server draws now. `None` where its CPU is zero, so that no share of it can be told.
+    pub fn server_power(&self, server: ServerId) -> Option<Number> {
+        let server = &self.servers[server];
+        server.power_with(server.cpu_demand)
     }
 
     /// What a switch draws now. `None` where one of its ports has a bandwidth that its table does not.

@@ -405,10 +405,3 @@ impl Migration {
         }
     }
 }
-
-impl crate::model::Model {
-    /// If an image with this digest is on a server's disk.
-    pub(crate) fn has_image(&self, server: ServerId, digest: Symbol) -> bool {
-        (self.servers[server].images.iter()).any(|image| self.images[*image].digest == digest)
-    }
-}

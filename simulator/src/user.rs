@@ -59,13 +59,6 @@ fn set<T>(entries: &mut Vec<(Symbol, T)>, key: Symbol, entry: T) {
     }
 }
 
-impl User {
-    /// The delay of an application, by its key.
-    pub fn delay(&self, application: Symbol) -> Option<Number> {
-        entry(&self.delays, application).copied().flatten()
-    }
-}
-
 impl Simulation {
     /// Lets a user make its requests and move.
     pub(crate) fn step_user(&mut self, user: UserId) -> Result<(), Reason> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use simulator::json;
 use simulator::number::Number;
-use simulator::policy::{FollowUser, Policy, Turn};
+use simulator::policy::{FollowUser, LeastEnergy, Policy, Turn};
 use simulator::settings::Settings;
 use simulator::simulation::Simulation;
 
@@ -27,6 +27,18 @@ fn a_service_does_not_move_between_servers_that_are_as_near() {
         assert_eq!(simulation.decisions().len(), usize::from(step == 1));
     }
     assert_eq!(simulation.model().services[service].server, Some(server));
+}
+
+#[test]
+fn a_server_that_is_off_saves_no_energy() {
+    let model = load_changed("01_first_fit_placement", |dataset| {
+        dataset["EdgeServer"][2]["attributes"]["active"] = json!(false);
+    });
+    let off = model.server(3).unwrap();
+    let mut simulation = Simulation::new(model, Settings::default());
+    simulation.step(&mut LeastEnergy).unwrap();
+    assert!(!simulation.decisions().is_empty());
+    assert!((simulation.decisions().iter()).all(|decision| decision.server != off));
 }
 
 #[test]
