@@ -91,6 +91,18 @@ impl Scenario {
                 }
             })?;
         let fields = Fields::new(String::new(), &value)?;
+        fields.only(&[
+            "algorithm",
+            "cooldown_steps",
+            "events",
+            "stop",
+            "flow_scheduling",
+            "tick_duration",
+            "tick_unit",
+            "python_random_seed",
+            // For who checks what comes of it.
+            "expect_error",
+        ])?;
         let stop = fields.stop()?;
         let algorithm = match fields.text("algorithm")? {
             "scripted" => Algorithm::Scripted(Script::new(fields.events()?)),
@@ -142,7 +154,7 @@ pub fn read_operations(json: &[u8]) -> Result<Vec<Operation>, ScenarioError> {
         });
     };
     (list.iter().enumerate())
-        .map(|(at, action)| Fields::new(format!("actions[{at}]"), action)?.operation())
+        .map(|(at, action)| Fields::new(format!("actions[{at}]"), action)?.operation(&[]))
         .collect()
 }
 
@@ -176,6 +188,14 @@ impl<'v, 'j> Fields<'v, 'j> {
         ScenarioError::Field {
             place,
             problem: problem.into(),
+        }
+    }
+
+    /// Checks that there is nothing but these fields: one that is misspelt would be one that is missing.
+    fn only(&self, names: &[&str]) -> Result<(), ScenarioError> {
+        match self.map.iter().find(|(key, _)| !names.contains(&&**key)) {
+            None => Ok(()),
+            Some((key, _)) => Err(self.error(key, "there is no such field")),
         }
     }
 
@@ -236,6 +256,7 @@ impl<'v, 'j> Fields<'v, 'j> {
 
     fn stop(&self) -> Result<Stop, ScenarioError> {
         let stop = Fields::new("stop".to_owned(), self.required("stop")?)?;
+        stop.only(&["kind", "steps", "max_steps"])?;
         match stop.text("kind")? {
             "steps" => Ok(Stop::Steps(stop.count("steps")?)),
             "all_services_hosted" => Ok(Stop::AllHosted {
@@ -294,32 +315,48 @@ impl<'v, 'j> Fields<'v, 'j> {
                 }
                 Ok(Event {
                     step,
-                    operation: event.operation()?,
+                    operation: event.operation(&["step"])?,
                 })
             })
             .collect()
     }
 
-    fn operation(&self) -> Result<Operation, ScenarioError> {
-        Ok(match self.text("op")? {
-            "provision" => Operation::Provision {
-                service: self.whole("service")?,
-                server: self.whole("server")?,
-            },
-            "provision_if_idle" => Operation::ProvisionIfIdle {
-                service: self.whole("service")?,
-                server: self.whole("server")?,
-            },
-            "query_capacity" => Operation::QueryCapacity {
-                service: self.whole("service")?,
-                server: self.whole("server")?,
-            },
-            "provision_registry" => Operation::ProvisionRegistry {
-                server: self.whole("server")?,
-                cpu_demand: self.amount("cpu_demand")?,
-                memory_demand: self.amount("memory_demand")?,
-            },
+    /// An operation; it can have the fields `also`, beside its own.
+    fn operation(&self, also: &[&str]) -> Result<Operation, ScenarioError> {
+        let op = self.text("op")?;
+        let only = |names: &[&str]| self.only(&[&["op"], names, also].concat());
+        Ok(match op {
+            "provision" => {
+                only(&["service", "server"])?;
+                Operation::Provision {
+                    service: self.whole("service")?,
+                    server: self.whole("server")?,
+                }
+            }
+            "provision_if_idle" => {
+                only(&["service", "server"])?;
+                Operation::ProvisionIfIdle {
+                    service: self.whole("service")?,
+                    server: self.whole("server")?,
+                }
+            }
+            "query_capacity" => {
+                only(&["service", "server"])?;
+                Operation::QueryCapacity {
+                    service: self.whole("service")?,
+                    server: self.whole("server")?,
+                }
+            }
+            "provision_registry" => {
+                only(&["server", "cpu_demand", "memory_demand"])?;
+                Operation::ProvisionRegistry {
+                    server: self.whole("server")?,
+                    cpu_demand: self.amount("cpu_demand")?,
+                    memory_demand: self.amount("memory_demand")?,
+                }
+            }
             "deprovision_registry" => {
+                only(&["registry", "purge_images"])?;
                 if self.get("purge_images") == Some(&JsonValue::Bool(true)) {
                     return Err(self.error("purge_images", "images cannot be purged"));
                 }
@@ -327,12 +364,15 @@ impl<'v, 'j> Fields<'v, 'j> {
                     registry: self.whole("registry")?,
                 }
             }
-            "set" => Operation::Set {
-                class: self.text("class")?.to_owned(),
-                id: self.whole("id")?,
-                attribute: self.text("attribute")?.to_owned(),
-                value: Value::from(self.required("value")?),
-            },
+            "set" => {
+                only(&["class", "id", "attribute", "value"])?;
+                Operation::Set {
+                    class: self.text("class")?.to_owned(),
+                    id: self.whole("id")?,
+                    attribute: self.text("attribute")?.to_owned(),
+                    value: Value::from(self.required("value")?),
+                }
+            }
             other => return Err(self.error("op", format!("there is no {other:?}"))),
         })
     }
@@ -347,6 +387,18 @@ mod tests {
             r#"{{"algorithm": "first_fit", "stop": {{"kind": "steps", "steps": 3}}{fields}}}"#
         );
         Scenario::read(json.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn fields_that_there_are_not_are_said() {
+        let error = |fields: &str| read(fields).unwrap_err();
+        assert_eq!(error(r#", "seed": 3"#), "seed: there is no such field");
+        let actions = br#"[{"op": "provision", "service": 1, "server": 2, "frce": true}]"#;
+        let error = super::read_operations(actions).unwrap_err().to_string();
+        assert_eq!(error, "actions[0].frce: there is no such field");
+        let actions = br#"[{"op": "move", "to": 1}]"#;
+        let error = super::read_operations(actions).unwrap_err().to_string();
+        assert_eq!(error, "actions[0].op: there is no \"move\"");
     }
 
     #[test]

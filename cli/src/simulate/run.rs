@@ -16,7 +16,7 @@ use simulator::simulation::{Abort, Simulation, Stop};
 use super::output::Output;
 use super::setup::{load, policy, policy_name, settings};
 use super::stalled::{STALLED_STEPS, Stalled};
-use super::{Run, Until};
+use super::{Metrics, Run, Until};
 use crate::print::outln;
 
 /// How many steps are done where nothing says how many.
@@ -44,6 +44,9 @@ fn simulate(arguments: &Run, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Ex
         }
     };
     let settings = settings(arguments, scenario.as_ref())?;
+    if arguments.metrics.contains(&Metrics::None) && arguments.metrics.len() > 1 {
+        anyhow::bail!("--metrics: none goes with no other form");
+    }
     let stop = match (arguments.steps, arguments.until, &scenario) {
         (Some(steps), _, _) => Stop::Steps(steps),
         (None, Some(Until::AllHosted), _) => Stop::AllHosted {

@@ -21,6 +21,9 @@ pub(super) fn settings(arguments: &Run, scenario: Option<&Scenario>) -> anyhow::
     // Nothing that is written tells it.
     settings.link_applications = false;
     settings.threads = std::thread::available_parallelism().map_or(1, usize::from);
+    if arguments.mode == Mode::Corrected && !arguments.correct.is_empty() {
+        anyhow::bail!("--correct: with --mode corrected, all oversights are taken away already");
+    }
     if arguments.mode == Mode::Corrected {
         settings.corrections = Corrections::ALL;
     }

@@ -24,6 +24,14 @@ fn what_the_command_line_cannot_mean_is_said() {
         "--correct: there is no \"everything\", only colocation, disk, bandwidth, fairness, release, outages"
     );
     assert_eq!(
+        place.error(&[&dataset, "--mode", "corrected", "--correct", "disk"]),
+        "--correct: with --mode corrected, all oversights are taken away already"
+    );
+    assert_eq!(
+        place.error(&[&dataset, "--metrics", "none,csv"]),
+        "--metrics: none goes with no other form"
+    );
+    assert_eq!(
         place.error(&[&dataset, "--tick", "0"]),
         "--tick: 0 is not above zero"
     );
