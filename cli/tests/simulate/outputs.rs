@@ -179,7 +179,7 @@ fn two_runs_are_compared() {
         .map(|row| row.split_whitespace().collect())
         .collect();
     let end = "…first_fit_placement/dataset.json";
-    assert_eq!(setup[0], ["dataset", &end[..], &end[..]]);
+    assert_eq!(setup[0], ["dataset", end, end]);
     assert_eq!(setup[1], ["policy", "first-fit", "least-delay", "other"]);
     assert_eq!(setup[2], ["corrections", "none", "none"]);
     let steps: Vec<&str> = rows.next().unwrap().split_whitespace().collect();
