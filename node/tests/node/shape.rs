@@ -113,7 +113,27 @@ fn kind(text: &str) -> String {
     }
     let (prefix, id) = text.split_at(text.find('-').map_or(0, |dash| dash + 1));
     if id.len() >= 32 && hex(id) {
-        return format!("an id of {} and {} digits", prefix.len(), id.len());
+        return match prefix.len() {
+            // A proposal's says who looks at it.
+            ..=2 => format!("an id `{prefix}` of {} digits", id.len()),
+            digits => format!("an id of {digits} and {} digits", id.len()),
+        };
     }
     "a text".to_owned()
+}
+
+#[test]
+fn a_proposal_differs_by_who_looks_at_it() {
+    let differ = |expected: &str, found: &str| {
+        let id = "0a".repeat(32);
+        let [expected, found] =
+            [expected, found].map(|prefix| Value::from(format!("{prefix}{id}")));
+        !differences(&expected, &found).is_empty()
+    };
+    assert!(differ("R-", "P-"));
+    assert!(differ("R-", ""));
+    assert!(!differ("R-", "R-"));
+    // Before a subscription's stands another number.
+    let other = |sign: &str| format!("{}-", sign.repeat(32));
+    assert!(!differ(&other("1"), &other("2")));
 }
