@@ -6,6 +6,8 @@
 mod browser;
 #[path = "../../../node/tests/exe_units/image.rs"]
 mod image;
+#[path = "../../../node/tests/exe_units/programs.rs"]
+mod programs;
 
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
