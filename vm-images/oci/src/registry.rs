@@ -16,7 +16,7 @@ use oci_client::{
     manifest::OciDescriptor,
     secrets::RegistryAuth,
 };
-use tokio::{fs, io::AsyncWriteExt};
+use tokio::{fs, io::AsyncWriteExt, time::timeout};
 
 use crate::{
     ContainerImage, Digest, ImageError, Limits,
@@ -26,6 +26,10 @@ use crate::{
 
 /// A registry that is silent for so long will not answer any more.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// How long a manifest, and the permission to read it, may take. They are small, but the client reads whatever a registry
+/// says instead to its end.
+const MANIFEST: Duration = Duration::from_secs(120);
 
 /// Each layer takes a request and a file, however small it is. Docker has no more than 127.
 const MOST_LAYERS: usize = 1000;
@@ -62,6 +66,12 @@ pub enum PullError {
         image: String,
         /// Why.
         source: Box<OciDistributionError>,
+    },
+    /// Its manifest does not come to an end.
+    #[error("cannot pull {image}: its manifest has not come within {} s", MANIFEST.as_secs())]
+    Endless {
+        /// The image, with its registry.
+        image: String,
     },
     /// It has more layers than images have.
     #[error("cannot pull {image}: it has {count} layers, and {MOST_LAYERS} are the most")]
@@ -125,7 +135,12 @@ pub async fn pull(
     let manifest = pulling
         .client
         .pull_image_manifest(&pulling.reference, &credentials);
-    let (manifest, _) = manifest.await.map_err(|error| pulling.refused(error))?;
+    let Ok(manifest) = timeout(MANIFEST, manifest).await else {
+        return Err(PullError::Endless {
+            image: pulling.image,
+        });
+    };
+    let (manifest, _) = manifest.map_err(|error| pulling.refused(error))?;
     if manifest.layers.len() > MOST_LAYERS {
         return Err(PullError::Layers {
             image: pulling.image,

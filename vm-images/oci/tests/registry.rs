@@ -2,10 +2,11 @@
 //! or fail if `KILN_TESTS_SKIP_NOTHING` is set.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Mutex,
+    time::Duration,
 };
 
 use oci::{Digest, Limits, registry::pull};
@@ -17,6 +18,10 @@ use oci_client::{
 };
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
 /// A registry at work.
 struct Registry {
@@ -245,6 +250,48 @@ async fn a_registry_that_is_not_there_is_named() {
     let refused = refusal(&format!("{address}/image:1"), place.path()).await;
     assert!(
         refused.contains(&format!("cannot pull {address}/image:1")),
+        "{refused}"
+    );
+}
+
+/// Says that there is a manifest, and never comes to its end.
+async fn say_on(mut client: TcpStream) -> io::Result<()> {
+    let mut head = String::new();
+    let mut lines = tokio::io::BufReader::new(&mut client);
+    while !head.ends_with("\r\n\r\n") {
+        if lines.read_line(&mut head).await? == 0 {
+            return Ok(());
+        }
+    }
+    client
+        .write_all(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+        .await?;
+    if !head.contains("/manifests/") {
+        return Ok(());
+    }
+    loop {
+        client.write_all(b"{").await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+// Time is not real here.
+#[tokio::test(start_paused = true)]
+async fn a_manifest_without_end_is_not_waited_for() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let name = format!("{}/image:1", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(say_on(client));
+        }
+    });
+    let place = tempfile::tempdir().unwrap();
+    let refusal = refusal(&name, place.path());
+    let refused = tokio::time::timeout(Duration::from_secs(3600), refusal).await;
+    let refused = refused.expect("it ends");
+    assert!(
+        refused.starts_with(&format!("cannot pull {name}")),
         "{refused}"
     );
 }
