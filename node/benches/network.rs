@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p node --bench network` prints a table.
 
+#[path = "../tests/exe_units/programs.rs"]
+mod programs;
 #[path = "../tests/network/scene.rs"]
 mod scene;
 #[path = "../tests/network/service.rs"]
