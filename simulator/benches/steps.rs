@@ -2,10 +2,11 @@
 //!
 //! `cargo bench -p simulator` measures up to 1000 servers, and how time grows with the steps. `cargo bench -p simulator --
 //! 10000 100000:50 off` measures 10 000 servers for 100 steps and 100 000 for 50, without metrics; with `corrected`, all
-//! corrections are on. Every case runs in a process of its own, so that its memory is its own.
+//! corrections are on. Every case runs in a process of its own, so that its memory is its own, five times (with `once`,
+//! once): the figures are medians.
 
 use std::fs::File;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -34,6 +35,20 @@ impl Metrics {
     ];
 }
 
+/// How often each case is run.
+const RUNS: usize = 5;
+/// What is measured of a case, with how many digits after the point.
+const FIGURES: [(&str, usize); 6] = [
+    ("load s", 2),
+    ("steps s", 3),
+    ("CPU s", 3),
+    ("peak MB", 0),
+    (" flows", 0),
+    ("rows MB", 0),
+];
+
+/// With this on the command line, every case is run once.
+const ONCE: &str = "once";
 /// With this on the command line, all corrections are on.
 const CORRECTED: &str = "corrected";
 
@@ -48,18 +63,51 @@ fn main() {
         run(number(1), number(2), &arguments[3], corrected);
         return;
     }
-    println!("servers | steps | metrics | load s | steps s | CPU s | peak MB | flows | rows MB");
+    let names = FIGURES.map(|(name, _)| name);
+    println!("servers | steps | metrics   | {}", names.join(" | "));
+    let runs = if arguments.iter().any(|at| at == ONCE) {
+        1
+    } else {
+        RUNS
+    };
     for (servers, steps) in cases(&arguments) {
         for name in kinds(&arguments) {
-            let program = std::env::current_exe().expect("this program");
-            let status = Command::new(program)
-                .args(["case", &servers.to_string(), &steps.to_string(), name])
-                .args(arguments.iter().filter(|at| *at == CORRECTED))
-                .status()
-                .expect("a case starts");
-            assert!(status.success());
+            let case = ["case", &servers.to_string(), &steps.to_string(), name];
+            let measured: Vec<Vec<f64>> = (0..runs).map(|_| measure(case, &arguments)).collect();
+            let figures: Vec<String> = FIGURES
+                .iter()
+                .enumerate()
+                .map(|(at, (name, digits))| {
+                    let median = median(measured.iter().map(|figures| figures[at]).collect());
+                    format!("{median:width$.digits$}", width = name.len())
+                })
+                .collect();
+            println!(
+                "{servers:7} | {steps:5} | {name:9} | {}",
+                figures.join(" | ")
+            );
         }
     }
+}
+
+/// The figures of a case that is run in a process of its own.
+fn measure(case: [&str; 4], arguments: &[String]) -> Vec<f64> {
+    let program = std::env::current_exe().expect("this program");
+    let output = Command::new(program)
+        .args(case)
+        .args(arguments.iter().filter(|at| *at == CORRECTED))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("a case starts");
+    assert!(output.status.success());
+    let figures = String::from_utf8(output.stdout).expect("text");
+    let figure = |text: &str| text.parse().expect("a figure");
+    figures.split_whitespace().map(figure).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// The kinds of metrics that the command line names, or all.
@@ -154,7 +202,7 @@ fn run(servers: u32, steps: u32, metrics: &str, corrected: bool) {
     let (stepped, busy) = (begun.elapsed(), cpu_time() - busy);
     std::fs::remove_dir_all(&folder).expect("the folder");
     println!(
-        "{servers:7} | {steps:5} | {metrics:9} | {:6.2} | {:7.3} | {:5.3} | {:7} | {:6} | {:6}",
+        "{} {} {} {} {} {}",
         loaded.as_secs_f64(),
         stepped.as_secs_f64(),
         busy.as_secs_f64(),
