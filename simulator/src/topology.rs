@@ -64,6 +64,13 @@ impl Applications {
         }
     }
 
+    /// Says how many paths an application that is known already has here.
+    pub(crate) fn count(&mut self, application: ApplicationId, paths: u32) {
+        if let Some(known) = self.paths.get_mut(&application) {
+            *known = paths;
+        }
+    }
+
     pub(crate) fn remove(&mut self, application: ApplicationId) {
         if let Some(paths) = self.paths.get_mut(&application) {
             *paths -= 1;

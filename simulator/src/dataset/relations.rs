@@ -103,6 +103,7 @@ impl Relations {
             let paths = self.read_paths(model, user, &value)?;
             model.users[user].paths = paths;
         }
+        count_paths(model);
         Ok(())
     }
 
@@ -154,6 +155,25 @@ impl Relations {
             paths.push((model.symbols.intern(&key), routes));
         }
         Ok(paths)
+    }
+}
+
+/// Counts the users' paths over each link: links only list whose they are.
+fn count_paths(model: &mut Model) {
+    let keys: FxHashMap<Symbol, ApplicationId> = (model.applications.entries())
+        .map(|(place, application)| (application.key, place))
+        .collect();
+    let mut counts: FxHashMap<(LinkId, ApplicationId), u32> = FxHashMap::default();
+    for (key, routes) in model.users.iter().flat_map(|user| &user.paths) {
+        let Some(application) = keys.get(key) else {
+            continue;
+        };
+        for link in routes.iter().flat_map(|route| &route.links) {
+            *counts.entry((*link, *application)).or_default() += 1;
+        }
+    }
+    for ((link, application), paths) in counts {
+        model.links[link].applications.count(application, paths);
     }
 }
 

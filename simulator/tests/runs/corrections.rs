@@ -226,6 +226,32 @@ fn the_ways_that_users_have_left_leave_their_links() {
 }
 
 #[test]
+fn a_link_is_left_when_the_last_user_has_left_it() {
+    // Both users' ways lead over the first link, and one of them goes to its other end.
+    let model = load_changed("03_stateful_migration", |dataset| {
+        let application = json!({"class": "Application", "id": 1});
+        dataset["NetworkLink"][0]["relationships"]["applications"] = json!([application]);
+        for user in dataset["User"].as_array_mut().unwrap() {
+            user["attributes"]["communication_paths"] = json!({"1": [[2, 1], []]});
+            user["attributes"]["coordinates"] = json!([2, 0]);
+            user["relationships"]["base_station"]["id"] = json!(2);
+            user["attributes"]["coordinates_trace"] = json!(vec![[2, 0]; 40]);
+        }
+        let trace = &mut dataset["User"][0]["attributes"]["coordinates_trace"];
+        for at in 4..40 {
+            trace[at] = json!([0, 0]);
+        }
+    });
+    let mut simulation = Simulation::new(model, corrected(&["release"]));
+    let mut idle = |_: &mut simulator::policy::Turn<'_>| Ok(());
+    for _ in 0..8 {
+        simulation.step(&mut idle).unwrap();
+    }
+    let first = simulation.model().links.iter().next().unwrap();
+    assert_eq!(first.applications.iter().count(), 1);
+}
+
+#[test]
 fn users_see_an_outage_when_it_begins() {
     let delays = |corrections: &[&str]| {
         let name = "03_stateful_migration";
