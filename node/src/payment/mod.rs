@@ -7,6 +7,7 @@ pub(crate) mod amount;
 pub(crate) mod bill;
 mod book;
 mod overview;
+mod parties;
 pub(crate) mod platform;
 mod settlement;
 mod stored;
