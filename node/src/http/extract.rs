@@ -1,6 +1,6 @@
 //! What a request says: in its path, in its query, in its body. What makes no sense is refused in the API's own shape.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -63,6 +63,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 pub(super) fn wants_stream(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
+/// What a header names, with commas between; nothing if it is not there.
+pub(super) fn listed(headers: &HeaderMap, header: &str) -> Option<BTreeSet<String>> {
+    headers.contains_key(header).then(|| {
+        let lists = headers.get_all(header).iter();
+        let names = lists.flat_map(|list| list.as_bytes().split(|byte| *byte == b','));
+        let name = |name: &[u8]| String::from_utf8_lossy(name.trim_ascii()).into_owned();
+        names.map(name).collect()
+    })
 }
 
 /// How long to wait, in seconds.

@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
 use chrono::{DateTime, Utc};
@@ -14,13 +14,14 @@ use ya_client_model::payment::Account;
 use super::{
     ApiError, Shared,
     auth::Caller,
-    extract::{Body, EventsAfter, Parameters, Segments},
+    extract::{Body, EventsAfter, Parameters, Segments, listed},
 };
 use crate::{
     id::{AllocationId, BillId, PaymentId},
     payment::{
         allocation::{Allocation, Amendment, Decorations, NewAllocation},
         bill::{Acceptance, Bill, BillKind, NewDebitNote, NewInvoice, Rejection},
+        filter::EventFilter,
         view,
     },
 };
@@ -47,7 +48,9 @@ pub(super) fn routes() -> Router<Shared> {
 /// What can be done with the bills of a kind.
 fn bills(name: &str, kind: BillKind) -> Router<Shared> {
     let list = async move |state, caller, wanted| list(kind, state, caller, wanted).await;
-    let events = async move |state, caller, wanted| events(kind, state, caller, wanted).await;
+    let events = async move |state, caller, headers, wanted| {
+        events(kind, state, caller, headers, wanted).await
+    };
     let look = async move |state, caller, id| bill(kind, state, caller, id).await;
     let paid = async move |state, caller, id| paid(kind, state, caller, id).await;
     let hand_over = async move |state, caller, id| send(kind, state, caller, id).await;
@@ -87,13 +90,18 @@ async fn events(
     kind: BillKind,
     State(api): State<Shared>,
     Caller(caller): Caller,
+    headers: HeaderMap,
     Parameters(wanted): Parameters<EventsAfter>,
 ) -> Json<Vec<Value>> {
     let (after, timeout, at_most) = (wanted.after(), wanted.timeout(), wanted.at_most());
-    let session = wanted.app_session_id;
+    let filter = EventFilter {
+        session: wanted.app_session_id,
+        as_requestor: listed(&headers, "X-Requestor-Events"),
+        as_provider: listed(&headers, "X-Provider-Events"),
+    };
     let events = api
         .payments
-        .events(caller, kind, session, after, timeout, at_most);
+        .events(caller, kind, filter, after, timeout, at_most);
     let view = |(date, id, event)| view::event(kind, date, &id, &event);
     Json(events.await.into_iter().map(view).collect())
 }

@@ -12,8 +12,10 @@ use ya_client_model::NodeId;
 use super::{
     allocation::Allocation,
     bill::{Bill, BillEvent, BillKind, Subject},
+    filter::EventFilter,
     platform::Platform,
     settlement::{Payment, Tab},
+    view,
 };
 use crate::{
     id::{ActivityId, AgreementId, AllocationId, BillId, Ids, PaymentId},
@@ -99,23 +101,22 @@ impl Book {
         Ok(book)
     }
 
-    /// What happened to a node's bills of a kind after a time, in one of its sessions or in all.
+    /// What happened to a node's bills of a kind after a time, as far as it wants to hear of it.
     pub(crate) fn events(
         &self,
         owner: NodeId,
         kind: BillKind,
-        session: Option<&str>,
+        filter: &EventFilter,
         after: DateTime<Utc>,
         at_most: usize,
     ) -> Vec<(DateTime<Utc>, BillId, BillEvent)> {
-        let is_in_session = |bill: &BillId| match (session, self.bills.get(bill)) {
-            (None, _) => true,
-            (Some(session), Some(bill)) => bill.parties.are_in_session(owner, session),
-            (Some(_), None) => false,
+        let is_wanted = |(_, (bill, event)): &(DateTime<Utc>, &(BillId, BillEvent))| {
+            let event_type = view::event_type(kind, event);
+            filter.wants(owner, self.bills.get(bill), event, &event_type)
         };
         self.events
             .after(&Reader { owner, kind }, after)
-            .filter(|(_, (bill, _))| is_in_session(bill))
+            .filter(is_wanted)
             .take(at_most)
             .map(|(date, (bill, event))| (date, bill.clone(), event.clone()))
             .collect()

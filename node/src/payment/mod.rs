@@ -6,6 +6,7 @@ pub(crate) mod allocation;
 pub(crate) mod amount;
 pub(crate) mod bill;
 mod book;
+pub(crate) mod filter;
 mod overview;
 mod parties;
 pub(crate) mod platform;
@@ -34,6 +35,7 @@ use self::{
         Rejection,
     },
     book::{Book, Topic},
+    filter::EventFilter,
     platform::{Platform, address_property},
 };
 use crate::{
@@ -292,19 +294,19 @@ impl Payments {
             .await
     }
 
-    /// What happened to the caller's bills after a time, in one of its sessions or in all; waits for something.
+    /// What happened to the caller's bills after a time, as far as it wants to hear of it; waits for something.
     pub(crate) async fn events(
         &self,
         caller: NodeId,
         kind: BillKind,
-        session: Option<String>,
+        filter: EventFilter,
         after: DateTime<Utc>,
         timeout: Duration,
         at_most: usize,
     ) -> Vec<(DateTime<Utc>, BillId, BillEvent)> {
         let topic = Topic::Events(caller, kind);
         let events = self.book.poll(topic, timeout, move |book, _| {
-            let events = book.events(caller, kind, session.as_deref(), after, at_most);
+            let events = book.events(caller, kind, &filter, after, at_most);
             (!events.is_empty()).then_some(events)
         });
         events.await.unwrap_or_default()

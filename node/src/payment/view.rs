@@ -92,9 +92,26 @@ struct Common<'a> {
 
 /// Something that happened to a bill.
 pub(crate) fn event(kind: BillKind, date: DateTime<Utc>, id: &BillId, event: &BillEvent) -> Value {
-    let (id_name, prefix) = match kind {
-        BillKind::DebitNote => ("debitNoteId", "DebitNote"),
-        BillKind::Invoice => ("invoiceId", "Invoice"),
+    let id_name = match kind {
+        BillKind::DebitNote => "debitNoteId",
+        BillKind::Invoice => "invoiceId",
+    };
+    let mut json = json!({
+        id_name: id,
+        "eventDate": date,
+        "eventType": event_type(kind, event),
+    });
+    if let BillEvent::Rejected(rejection) = event {
+        json["rejection"] = json!(rejection);
+    }
+    json
+}
+
+/// What an event is called, such as `InvoiceReceivedEvent`.
+pub(super) fn event_type(kind: BillKind, event: &BillEvent) -> String {
+    let prefix = match kind {
+        BillKind::DebitNote => "DebitNote",
+        BillKind::Invoice => "Invoice",
     };
     let happened = match event {
         BillEvent::Received => "Received",
@@ -103,15 +120,7 @@ pub(crate) fn event(kind: BillKind, date: DateTime<Utc>, id: &BillId, event: &Bi
         BillEvent::Cancelled => "Cancelled",
         BillEvent::Settled => "Settled",
     };
-    let mut json = json!({
-        id_name: id,
-        "eventDate": date,
-        "eventType": format!("{prefix}{happened}Event"),
-    });
-    if let BillEvent::Rejected(rejection) = event {
-        json["rejection"] = json!(rejection);
-    }
-    json
+    format!("{prefix}{happened}Event")
 }
 
 /// A payment that arrived.

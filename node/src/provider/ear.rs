@@ -14,7 +14,10 @@ use super::{agent::Apis, desk::Event};
 use crate::{
     id::{ActivityId, AgreementId, SubscriptionId},
     market::{Side, Terms, property::Properties},
-    payment::bill::{BillEvent, BillKind},
+    payment::{
+        bill::{BillEvent, BillKind},
+        filter::EventFilter,
+    },
 };
 
 /// What a provider hears.
@@ -126,7 +129,8 @@ impl Ear {
     async fn hear_acceptances(self, mut after: DateTime<Utc>) {
         loop {
             let payments = &self.services.payments;
-            let events = payments.events(self.id, BillKind::DebitNote, None, after, POLL, AT_MOST);
+            let (kind, all) = (BillKind::DebitNote, EventFilter::default());
+            let events = payments.events(self.id, kind, all, after, POLL, AT_MOST);
             for (date, id, event) in events.await {
                 after = date;
                 match event {

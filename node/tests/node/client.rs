@@ -15,7 +15,7 @@ use ya_client::{
         market::{
             AgreementProposal, NewDemand, RequestorEvent, agreement::State as AgreementState,
         },
-        payment::{Acceptance, DocumentStatus, NewAllocation},
+        payment::{Acceptance, DocumentStatus, InvoiceEvent, InvoiceEventType, NewAllocation},
     },
     payment::PaymentApi,
     web::{WebClient, WebInterface},
@@ -146,10 +146,10 @@ async fn all_the_way() {
         .unwrap();
     market.terminate_agreement(&agreement, &None).await.unwrap();
 
-    let timeout = Some(std::time::Duration::from_secs(20));
-    let events = payment
-        .get_invoice_events::<chrono::Utc>(None, timeout, Some(1), None)
-        .await;
+    let timeout = std::time::Duration::from_secs(20);
+    let events = payment.events::<InvoiceEvent>().timeout(timeout);
+    let received = [InvoiceEventType::InvoiceReceivedEvent];
+    let events = events.max_events(1).requestor_events(received).get().await;
     let invoice = payment
         .get_invoice(&events.unwrap()[0].invoice_id)
         .await

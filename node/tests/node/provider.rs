@@ -1,6 +1,7 @@
 //! The provider's half of the API, as somebody else's provider uses it.
 
 use node::LocalNodeBuilder;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
@@ -186,6 +187,71 @@ async fn a_provider_of_others_takes_part() {
         provider.get("/payment-api/v1/invoices").await.ok()[0]["status"],
         "SETTLED"
     );
+}
+
+/// What somebody hears of invoices who names types of events in a header.
+async fn hears(who: &Requestor, header: &str, types: &str) -> Vec<String> {
+    let path = "/payment-api/v1/invoiceEvents?timeout=0&afterTimestamp=2000-01-01T00:00:00Z";
+    let request = who.request(Method::GET, path).header(header, types);
+    let events = Requestor::send(request).await.ok();
+    let events = events.as_array().unwrap().iter();
+    events.map(|event| text(&event["eventType"])).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_side_hears_of_the_events_that_it_names() {
+    let market = Market::open().await;
+    let (requestor, provider) = (&market.requestor, &market.provider);
+    let (agreement, _) = market.agreement().await;
+    let approve = format!("/market-api/v1/agreements/{agreement}/approve");
+    assert_eq!(provider.post_nothing(&approve).await.status, 204);
+    let invoice = json!({
+        "agreementId": agreement, "amount": "0.5", "paymentDueDate": "2100-01-01T00:00:00Z",
+    });
+    let invoice = provider.post("/payment-api/v1/invoices", invoice).await;
+    let path = format!(
+        "/payment-api/v1/invoices/{}",
+        text(&invoice.ok()["invoiceId"])
+    );
+    provider.post_nothing(&format!("{path}/send")).await.ok();
+    // It has been received, but that is not what is waited for.
+    let waits = "/payment-api/v1/invoiceEvents?timeout=20";
+    let waits = requestor.request(Method::GET, waits);
+    let waits = waits.header("X-Requestor-Events", "InvoiceSettledEvent");
+    let waiting = tokio::spawn(Requestor::send(waits));
+    let allocation = requestor.allocate().await;
+    let acceptance = json!({"totalAmountAccepted": "0.5", "allocationId": allocation});
+    requestor
+        .post(&format!("{path}/accept"), acceptance)
+        .await
+        .ok();
+    let waited = waiting.await.unwrap().ok();
+    assert_eq!(waited.as_array().unwrap().len(), 1, "{waited}");
+    assert_eq!(waited[0]["eventType"], "InvoiceSettledEvent");
+
+    let [received, accepted, settled] =
+        ["Received", "Accepted", "Settled"].map(|what| format!("Invoice{what}Event"));
+    let all = format!("{received},{accepted},{settled}");
+    let (as_requestor, as_provider) = ("X-Requestor-Events", "X-Provider-Events");
+    for (who, header, types, heard) in [
+        (requestor, as_requestor, &all, vec![&received, &settled]),
+        (requestor, as_requestor, &received, vec![&received]),
+        (requestor, as_requestor, &accepted, vec![]),
+        // What is said of the other side does not concern this one.
+        (requestor, as_provider, &accepted, vec![&received, &settled]),
+        (provider, as_provider, &all, vec![&accepted, &settled]),
+        (
+            provider,
+            as_provider,
+            &format!("x, {settled}"),
+            vec![&settled],
+        ),
+        (provider, as_provider, &String::new(), vec![]),
+        (provider, as_requestor, &received, vec![&accepted, &settled]),
+    ] {
+        let found = hears(who, header, types).await;
+        assert_eq!(found.iter().collect::<Vec<_>>(), heard, "{header}: {types}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

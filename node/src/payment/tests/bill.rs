@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use ya_client_model::payment::RejectionReason;
 
-use super::{START, Scene, amount};
+use super::{EventFilter, START, Scene, amount};
 use crate::{
     id::{AllocationId, Ids},
     owned::Machine,
@@ -168,8 +168,12 @@ fn each_side_hears_of_bills_in_its_own_session() {
     let allocation = scene.allocate("1");
     let invoice = scene.invoice("1");
     scene.accept(Invoice, &invoice, "1", &allocation).unwrap();
-    let heard = |who, session| {
-        let events = scene.book.events(who, Invoice, session, START, 10);
+    let heard = |who, session: Option<&str>| {
+        let filter = EventFilter {
+            session: session.map(str::to_owned),
+            ..EventFilter::default()
+        };
+        let events = scene.book.events(who, Invoice, &filter, START, 10);
         events.len()
     };
     for (who, session) in [(scene.payee, "a"), (scene.payer, "b")] {
@@ -237,7 +241,9 @@ fn a_bill_can_be_rejected_instead() {
             .book
             .reject(payer, kind, &id, rejection.clone(), now)
             .unwrap();
-        let events = scene.book.events(scene.payee, kind, None, START, 10);
+        let events = scene
+            .book
+            .events(scene.payee, kind, &EventFilter::default(), START, 10);
         assert_eq!(events.len(), 1);
         assert_eq!(events[0].2, BillEvent::Rejected(rejection));
         assert_eq!(

@@ -12,6 +12,7 @@ use super::{
     amount::Amount,
     bill::{Acceptance, BillError, BillKind, NewDebitNote, NewInvoice, Parties},
     book::Book,
+    filter::EventFilter,
     platform::Platform,
     view,
 };
@@ -128,7 +129,9 @@ impl Scene {
     }
 
     fn happened(&self, who: NodeId, kind: BillKind) -> Vec<String> {
-        let events = self.book.events(who, kind, None, START, 100);
+        let events = self
+            .book
+            .events(who, kind, &EventFilter::default(), START, 100);
         events
             .into_iter()
             .map(|(date, id, event)| view::event(kind, date, &id, &event)["eventType"].to_string())
