@@ -8,7 +8,7 @@ use axum::{
     extract::State,
     http::HeaderMap,
     response::{IntoResponse, Response, Sse, sse::Event},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use exeunit::script;
 use futures::{Stream, StreamExt};
@@ -53,6 +53,9 @@ pub(super) fn routes() -> Router<Shared> {
             "/activity/{activity}/exec/{batch}",
             get(batch).delete(cancel),
         )
+        .route("/activity/{activity}/proxy-http", any(proxy_http))
+        .route("/activity/{activity}/proxy-http/", any(proxy_http))
+        .route("/activity/{activity}/proxy-http/{*path}", any(proxy_http))
 }
 
 /// What there is to create, in either of the two forms that clients use.
@@ -187,6 +190,24 @@ async fn encrypted(
 ) -> Result<Json<()>, ApiError> {
     api.activities.state(caller, id).await?;
     let message = "no exe-unit here has an enclave to decrypt scripts in";
+    Err(ApiError::not_implemented(message))
+}
+
+/// A path of a proxy's, whatever its rest is.
+#[derive(Deserialize)]
+struct Proxied {
+    activity: ActivityId,
+}
+
+/// To which service of an activity's a daemon passes this on is not known; in a network there is another way to all of them.
+async fn proxy_http(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments(Proxied { activity }): Segments<Proxied>,
+) -> Result<Json<()>, ApiError> {
+    api.activities.state(caller, activity).await?;
+    let message = "no exe-unit here is an HTTP proxy: put the activity into a network, and speak HTTP through the \
+                   websocket /net-api/v1/net/{id}/tcp/{ip}/{port}";
     Err(ApiError::not_implemented(message))
 }
 

@@ -219,6 +219,26 @@ async fn usage_cannot_be_put() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_a_proxy_is_told_of_the_way_through_a_network() {
+    let mut scene = Scene::start().await;
+    let (_, started, _peer) = scene.activity().await;
+    let ask = async |method: Method, activity: &str, rest: &str| {
+        let path = format!("/activity-api/v1/activity/{activity}/proxy-http{rest}");
+        let request = scene.requestor.request(method, &path).body("anything");
+        Requestor::send(request).await
+    };
+    for rest in ["", "/", "/index.html", "/a/b?c=d"] {
+        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
+            let refused = ask(method.clone(), &started.activity, rest).await;
+            let message = refused.error(501);
+            assert!(message.contains("/net-api/v1/net/{id}/tcp"), "{message}");
+            let unknown = ask(method, "x", rest).await;
+            assert_eq!(unknown.error(404), "activity x not found");
+        }
+    }
+}
+
 /// yapapi takes an invoice for its own by these.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invoice_is_for_who_asked_and_on_the_platform_of_the_allocation() {
