@@ -4,21 +4,15 @@ use std::time::{Duration, Instant};
 
 use exeunit::gsb::{
     CallError, CallReplyType,
-    message::{
-        CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand, ReadOn,
-        StreamExecBatchResults,
-    },
+    message::{CancelExecBatch, Exec, GetExecBatchResults, GetRunningCommand},
 };
-use futures::StreamExt;
-use reqwest::{Method, header::ACCEPT};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{
     clock::odd_clock,
     recorded::check,
     requestor::{PLATFORM, text},
-    scene::{Scene, Started},
+    scene::Scene,
 };
 
 /// The result of a command, in JSON.
@@ -27,10 +21,6 @@ fn result(index: u32, result: &str, stdout: Value) -> Value {
         "index": index, "result": result, "stdout": stdout, "stderr": "err\n", "message": null,
         "isBatchFinished": true, "eventDate": "2026-11-20T10:14:39.543032029Z",
     })
-}
-
-fn kill(started: &Started) {
-    kill_process(Pid::from_raw(started.pid).unwrap(), Signal::KILL).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,90 +135,6 @@ async fn what_an_exe_unit_refuses_has_its_status() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_are_streamed_until_the_activity_ends() {
-    let mut scene = Scene::start().await;
-    let (_, started, mut peer) = scene.activity().await;
-    let path = format!("/activity-api/v1/activity/{}/exec/b", started.activity);
-    let request = scene.requestor.request(Method::GET, &path);
-    let response = tokio::spawn(request.header(ACCEPT, "text/event-stream").send());
-    let (asked, call) = peer.called::<StreamExecBatchResults>().await;
-    assert_eq!(asked.batch_id, "b");
-    let event = |kind: Value| -> exeunit::event::RuntimeEvent {
-        let event = json!({"batch_id": "b", "index": 0, "timestamp": "2026-11-20T10:19:42.894258954", "kind": kind});
-        serde_json::from_value(event).unwrap()
-    };
-    let finished = json!({"finished": {"return_code": 0, "message": null}});
-    for kind in [json!({"stdout": "line2\n"}), finished] {
-        peer.answer(&call, CallReplyType::Partial, Ok(event(kind)))
-            .await;
-    }
-    peer.answer(&call, CallReplyType::Full, Ok(())).await;
-    let response = response.await.unwrap().unwrap();
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
-    let mut body = response.bytes_stream();
-    let mut text = String::new();
-    while !text.contains("id: 1\n\n") {
-        text += std::str::from_utf8(&body.next().await.unwrap().unwrap()).unwrap();
-    }
-    assert_eq!(
-        text,
-        "event: runtime\ndata: {\"batch_id\":\"b\",\"index\":0,\"timestamp\":\"2026-11-20T10:19:42.894258954\",\
-         \"kind\":{\"stdout\":\"line2\\n\"}}\nid: 0\n\nevent: runtime\ndata: {\"batch_id\":\"b\",\"index\":0,\
-         \"timestamp\":\"2026-11-20T10:19:42.894258954\",\"kind\":{\"finished\":{\"return_code\":0,\"message\":null}}}\nid: 1\n\n"
-    );
-    kill(&started);
-    while body.next().await.is_some() {}
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_more_events_are_asked_for_than_are_read() {
-    let mut scene = Scene::start().await;
-    let (_, started, mut peer) = scene.activity().await;
-    let path = format!("/activity-api/v1/activity/{}/exec/b", started.activity);
-    let request = scene.requestor.request(Method::GET, &path);
-    let response = tokio::spawn(request.header(ACCEPT, "text/event-stream").send());
-    let (asked, stream) = peer.called::<StreamExecBatchResults>().await;
-    let window = asked.window.expect("the node keeps little");
-    // More than sockets hold.
-    let event = json!({
-        "batch_id": "b", "index": 0, "timestamp": "2026-11-20T10:19:42.894258954",
-        "kind": {"stdout": "x".repeat(1 << 20)},
-    });
-    let event: exeunit::event::RuntimeEvent = serde_json::from_value(event).unwrap();
-    for _ in 0..window.events {
-        peer.answer(&stream, CallReplyType::Partial, Ok(event.clone()))
-            .await;
-    }
-    // Nobody reads, and so nothing but this is answered.
-    peer.report_usage(&started.activity, [1.0, 1.0]).await;
-    let mut body = response.await.unwrap().unwrap().bytes_stream();
-    let mut read = 0;
-    let reading = async {
-        while read < (window.events as usize) << 20 {
-            read += body.next().await.unwrap().unwrap().len();
-        }
-    };
-    let on = async {
-        let (on, call) = peer.called::<ReadOn>().await;
-        peer.answer(&call, CallReplyType::Full, Ok(())).await;
-        let (further, call) = peer.called::<ReadOn>().await;
-        peer.answer(&call, CallReplyType::Full, Ok(())).await;
-        assert_eq!(
-            [&on.stream_id, &further.stream_id],
-            [&window.stream_id, &window.stream_id]
-        );
-        on.events + further.events
-    };
-    let (more, ()) = tokio::join!(on, reading);
-    assert_eq!(more, window.events, "as many as were read");
-    // Who goes away lets the exe-unit go on.
-    drop(body);
-    let (end, _) = peer.called::<ReadOn>().await;
-    assert_eq!((end.stream_id, end.events), (window.stream_id, 0));
-    kill(&started);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_exe_unit_is_named_and_billed_and_the_agreement_stays() {
     let mut scene = Scene::start_with(|builder| builder.clock(odd_clock())).await;
     let (agreement, started, mut peer) = scene.activity().await;
@@ -240,7 +146,7 @@ async fn a_killed_exe_unit_is_named_and_billed_and_the_agreement_stays() {
         async move { requestor.get(&path).await }
     });
     peer.called::<GetExecBatchResults>().await;
-    kill(&started);
+    started.kill();
     drop(peer);
     let activity = &started.activity;
     let reason = format!(

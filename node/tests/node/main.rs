@@ -17,3 +17,4 @@ mod requestor;
 mod rest;
 mod scene;
 mod shape;
+mod stream;

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use exeunit::Program;
 use node::{LocalNode, LocalNodeBuilder, Prices, Provider};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    process::{Pid, Signal, kill_process},
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -26,6 +29,12 @@ pub(crate) struct Scene {
 pub(crate) struct Started {
     pub(crate) activity: String,
     pub(crate) pid: i32,
+}
+
+impl Started {
+    pub(crate) fn kill(&self) {
+        kill_process(Pid::from_raw(self.pid).unwrap(), Signal::KILL).unwrap();
+    }
 }
 
 impl Scene {
