@@ -1,20 +1,22 @@
 //! How a node is put together.
 
+mod error;
 mod remembered;
 
 use std::{
     collections::HashSet,
-    env, fs, io,
+    env, fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use exeunit::{NotEntered, Program};
+use exeunit::Program;
 use serde_json::Value;
 use tokio_util::task::TaskTracker;
 use ya_client_model::NodeId;
 
+pub use self::error::StartError;
 use crate::{
     activity::Activities,
     clock::Clock,
@@ -54,45 +56,6 @@ pub struct LocalNodeBuilder {
     preferred_port: u16,
     app_keys: Vec<(String, Option<String>)>,
     images: Vec<(PathBuf, Option<String>)>,
-}
-
-/// Why there is no node.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// It has no folder for its files.
-    #[error("cannot make the folder {path}")]
-    #[expect(missing_docs, reason = "the message says it")]
-    Folder { path: PathBuf, source: io::Error },
-    /// Exe-units could not find the bus.
-    #[error("cannot listen for exe-units at {path}")]
-    #[expect(missing_docs, reason = "the message says it")]
-    Bus { path: PathBuf, source: io::Error },
-    /// No program could find the node.
-    #[error("cannot listen on port {port} of loopback")]
-    #[expect(missing_docs, reason = "the message says it")]
-    Listen { port: u16, source: io::Error },
-    /// Two requestors would be one.
-    #[error("the app key {name} is there twice: names and keys must differ")]
-    #[expect(missing_docs, reason = "the message says it")]
-    AppKey { name: String },
-    /// An image cannot be had.
-    #[error("cannot put the image {path} in: {reason}")]
-    #[expect(missing_docs, reason = "the message says it")]
-    Image { path: PathBuf, reason: String },
-    /// Exe-units could not plug sandboxes into networks.
-    #[error("cannot listen for sandboxes at {path}")]
-    #[expect(missing_docs, reason = "the message says it")]
-    Networks { path: PathBuf, source: io::Error },
-    /// Nothing can become an exe-unit.
-    #[error(transparent)]
-    ExeUnit(#[from] NotEntered),
-    /// What it kept when it ran before cannot be used.
-    #[error("what the node keeps cannot be used")]
-    State(#[from] StateError),
-    /// A provider says something that the market does not understand.
-    #[error("the offer of provider {provider} makes no sense: {reason}")]
-    #[expect(missing_docs, reason = "the message says it")]
-    Offer { provider: String, reason: String },
 }
 
 impl LocalNodeBuilder {
@@ -303,10 +266,7 @@ impl LocalNodeBuilder {
 
     fn folder(&self) -> Result<Folder, StartError> {
         match &self.data_folder {
-            Some(path) => Folder::at(path).map_err(|source| StartError::Folder {
-                path: path.clone(),
-                source,
-            }),
+            Some(path) => Folder::at(path).map_err(|error| StartError::folder(path.clone(), error)),
             None => {
                 folder::remove_abandoned();
                 let path = env::temp_dir();
@@ -340,7 +300,7 @@ impl LocalNodeBuilder {
     fn cache(&self, folder: &Folder) -> Result<PathBuf, StartError> {
         let path = match &self.cache_folder {
             Some(path) => path.clone(),
-            None => user_cache().unwrap_or_else(|| folder.path().join("cache")),
+            None => folder::user_cache().unwrap_or_else(|| folder.path().join("cache")),
         };
         match fs::create_dir_all(&path).and_then(|()| path.canonicalize()) {
             Ok(path) => Ok(path),
@@ -442,15 +402,4 @@ pub(crate) fn default_providers() -> impl Iterator<Item = Provider> {
             cpu_second: dearer(usual.cpu_second),
         })
     })
-}
-
-/// Where this user's programs keep what they could get again.
-fn user_cache() -> Option<PathBuf> {
-    let absolute = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(cache.join(Path::new("kiln/exe-unit")))
 }

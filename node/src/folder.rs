@@ -1,26 +1,40 @@
 //! The folder where a node keeps what exe-units and the bus need.
 //!
-//! A temporary one is held, by a lock on the folder itself, as long as its node lives. So whoever holds one that is not its
-//! own knows that the node was killed.
+//! It is held as long as its node lives: a temporary one by a lock on the folder itself, one that stays by a lock on a
+//! file in it, as not every file system locks folders. The kernel lets go of a lock when a process ends, however it does;
+//! so whoever holds a temporary folder that is not its own knows that the node was killed.
 
 use std::{
     env,
     fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use rustix::process::geteuid;
 
-/// A folder for all that belongs to a node. A temporary one goes with this.
+/// A folder for all that belongs to a node, which nobody else has. A temporary one goes with this.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    /// Only of a temporary one.
-    hold: Option<File>,
+    is_temporary: bool,
+    _hold: File,
 }
+
+/// Why a folder cannot be a node's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HoldError {
+    /// It is another's.
+    #[error("another node is at work there")]
+    Taken,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What is locked in a folder that stays.
+const LOCK: &str = "node.lock";
 
 /// How the names of temporary folders begin.
 const TEMPORARY: &str = "kiln-node-";
@@ -46,19 +60,32 @@ impl Folder {
             let path = folder.keep();
             // Before it is held, a node that starts at the same time may take it for one that was left.
             if let Some(hold) = hold(&path)? {
-                let hold = Some(hold);
-                return Ok(Self { path, hold });
+                return Ok(Self {
+                    path,
+                    is_temporary: true,
+                    _hold: hold,
+                });
             }
         }
     }
 
     /// A folder that stays; it is made if it is not there.
-    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+    pub(crate) fn at(path: &Path) -> Result<Self, HoldError> {
         make_private(path)?;
-        Ok(Self {
-            path: path.canonicalize()?,
-            hold: None,
-        })
+        let path = path.canonicalize()?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        // The file stays: if it went, two nodes could each lock one of that name.
+        let lock = options.open(path.join(LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path,
+                is_temporary: false,
+                _hold: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(HoldError::Taken),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
     }
 
     /// A folder in it that nobody but its user can enter, whatever this one is like.
@@ -76,9 +103,9 @@ impl Folder {
 
     /// Removes it now, if it is temporary.
     pub(crate) fn remove(mut self) -> io::Result<()> {
-        match self.hold.take() {
-            Some(_hold) => remove(&self.path),
-            None => Ok(()),
+        match std::mem::take(&mut self.is_temporary) {
+            true => remove(&self.path),
+            false => Ok(()),
         }
     }
 }
@@ -89,7 +116,7 @@ fn make_private(path: &Path) -> io::Result<()> {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if self.hold.is_some()
+        if self.is_temporary
             && let Err(error) = remove(&self.path)
         {
             tracing::error!(path = %self.path.display(), %error, "a temporary folder stays");
@@ -153,6 +180,17 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Where this user's programs keep what they could get again.
+pub(crate) fn user_cache() -> Option<PathBuf> {
+    let absolute = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(cache.join(Path::new("kiln/exe-unit")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +210,24 @@ mod tests {
         let path = dropped.path().to_owned();
         drop(dropped);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_folder_that_stays_has_one_holder_at_a_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        let held = std::thread::scope(|scope| {
+            let hold = || Folder::at(&path);
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(hold)).collect();
+            let held = threads.into_iter().map(|thread| thread.join().unwrap());
+            held.collect::<Vec<_>>()
+        });
+        let winners = held.iter().filter(|held| held.is_ok());
+        assert_eq!(winners.count(), 1);
+        assert!(matches!(Folder::at(&path), Err(HoldError::Taken)));
+        drop(held);
+        Folder::at(&path).unwrap().remove().unwrap();
+        Folder::at(&path).unwrap();
     }
 
     #[test]

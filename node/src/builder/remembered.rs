@@ -1,6 +1,9 @@
 //! What a node is told when it is started, and what it remembers of the last time: where it is, and who is who.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use tokio::net::TcpListener;
 use ya_client_model::NodeId;
@@ -13,9 +16,6 @@ use crate::{
     local::Crew,
     state::{StateError, Store},
 };
-
-/// Its database, in its folder.
-const DATABASE: &str = "node.db";
 
 /// The setting that says how often it was started.
 const STARTS: &str = "starts";
@@ -41,13 +41,14 @@ impl LocalNodeBuilder {
     }
 
     /// Where it keeps what outlives it, if anything does.
-    pub(super) fn store(&self, folder: &Folder, crew: &Crew) -> Result<Option<Store>, StateError> {
-        let path = self
-            .data_folder
-            .as_ref()
-            .map(|_| folder.path().join(DATABASE));
-        path.map(|path| Store::open(&path, crew.stop.clone()))
-            .transpose()
+    pub(super) fn store(
+        &self,
+        folder: &Arc<Folder>,
+        crew: &Crew,
+    ) -> Result<Option<Store>, StateError> {
+        let stays = self.data_folder.as_ref();
+        let store = stays.map(|_| Store::open(Arc::clone(folder), crew.stop.clone()));
+        store.transpose()
     }
 
     /// On the port that was asked for; or else on that of before, or that which is preferred, if it can be had.

@@ -13,12 +13,14 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio_util::sync::CancellationToken;
 
 use super::{Entity, Happening};
-use crate::log::KEPT;
+use crate::{folder::Folder, log::KEPT};
 
 /// A node's database. Clones are the same one.
 #[derive(Clone)]
 pub(crate) struct Store {
     path: Arc<Path>,
+    /// Held for as long as anything may be written here, so that no other node does.
+    _folder: Arc<Folder>,
     connection: Arc<Mutex<Connection>>,
     /// Cancelled as soon as something cannot be written: nothing may be acknowledged any more.
     failed: CancellationToken,
@@ -94,6 +96,9 @@ impl Record {
     }
 }
 
+/// The database, in a node's folder.
+const DATABASE: &str = "node.db";
+
 /// What is in the database, as this program writes it.
 const VERSION: u32 = 1;
 const SCHEMA: &str = "
@@ -113,13 +118,14 @@ CREATE TABLE happenings (
 const BUSY: Duration = Duration::from_secs(15);
 
 impl Store {
-    /// Opens the database at `path`, and makes it if it is not there. `failed` is cancelled when it cannot be written.
-    pub(crate) fn open(path: &Path, failed: CancellationToken) -> Result<Self, StateError> {
+    /// Opens the database in a folder, and makes it if it is not there. `failed` is cancelled when it cannot be written.
+    pub(crate) fn open(folder: Arc<Folder>, failed: CancellationToken) -> Result<Self, StateError> {
+        let path = folder.path().join(DATABASE);
         let at = |source| StateError::Database {
-            path: path.to_owned(),
+            path: path.clone(),
             source,
         };
-        let mut connection = Connection::open(path).map_err(at)?;
+        let mut connection = Connection::open(&path).map_err(at)?;
         connection.busy_timeout(BUSY).map_err(at)?;
         // A killed process loses nothing so; when the machine loses its power, the last moments may be lost.
         for (name, value) in [("journal_mode", "WAL"), ("synchronous", "NORMAL")] {
@@ -136,13 +142,11 @@ impl Store {
                 create(&transaction).map_err(at)?;
                 transaction.commit().map_err(at)?;
             }
-            version => {
-                let path = path.to_owned();
-                return Err(StateError::Version { path, version });
-            }
+            version => return Err(StateError::Version { path, version }),
         }
         Ok(Self {
             path: path.into(),
+            _folder: folder,
             connection: Arc::new(Mutex::new(connection)),
             failed,
         })

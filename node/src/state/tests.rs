@@ -1,5 +1,7 @@
 //! What is kept is there again, and what cannot be used is named.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -8,7 +10,7 @@ use super::{
     Happening, Kept, Logs, StateError, Store, entity,
     kept::{REMEMBERED, REMEMBERED_FOR},
 };
-use crate::{id::ActivityId, log::KEPT};
+use crate::{folder::Folder, id::ActivityId, log::KEPT};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Thing(u32);
@@ -21,7 +23,8 @@ impl Happening for Thing {
 
 fn open(folder: &tempfile::TempDir) -> Result<(Store, CancellationToken), StateError> {
     let failed = CancellationToken::new();
-    let store = Store::open(&folder.path().join("node.db"), failed.clone())?;
+    let folder = Arc::new(Folder::at(folder.path()).unwrap());
+    let store = Store::open(folder, failed.clone())?;
     Ok((store, failed))
 }
 

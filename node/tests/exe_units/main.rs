@@ -24,10 +24,16 @@ fn main() -> ExitCode {
         if let Some(data) = env::var_os(restart::DATA) {
             return restart::program(data.into()).await;
         }
-        let mut trials = vec![trial(
-            "a_killed_node_goes_on_where_it_was",
-            restart::killed_and_started_again,
-        )];
+        let mut trials = vec![
+            trial(
+                "a_killed_node_goes_on_where_it_was",
+                restart::killed_and_started_again,
+            ),
+            trial(
+                "a_folder_is_free_when_its_node_is_killed",
+                restart::a_folder_is_free_when_its_node_is_killed,
+            ),
+        ];
         trials.extend(faults::trials());
         trials.extend(replay::trials());
         libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -35,8 +35,14 @@ pub(crate) async fn program(data: PathBuf) -> ExitCode {
         .cache_folder(data.join("cache"))
         .data_folder(data)
         .start()
-        .await
-        .unwrap();
+        .await;
+    let node = match node {
+        Ok(node) => node,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
     println!("{} {}", node.url(), node.app_key());
     let over = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     over.await.unwrap().unwrap();
@@ -51,24 +57,37 @@ struct Node {
     requestor: Requestor,
 }
 
+/// The program, about to be a node.
+fn launch(data: &Path) -> Command {
+    let mut program = Command::new(env::current_exe().unwrap());
+    program
+        .env(DATA, data)
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    program
+}
+
 impl Node {
     fn start(data: &Path) -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .env(DATA, data)
-            .env("RUST_BACKTRACE", "0")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::started(launch(data).spawn().unwrap()).expect("a node")
+    }
+
+    /// The node that a program has become, or why it has not.
+    fn started(mut child: Child) -> Result<Self, String> {
         let mut line = String::new();
         let mut said = BufReader::new(child.stdout.take().unwrap());
         said.read_line(&mut line).unwrap();
-        let (url, key) = line.trim().split_once(' ').expect("a node");
-        Self {
+        let Some((url, key)) = line.trim().split_once(' ') else {
+            let ended = child.wait_with_output().unwrap();
+            assert!(!ended.status.success());
+            return Err(String::from_utf8(ended.stderr).unwrap());
+        };
+        Ok(Self {
             child,
             url: url.to_owned(),
             requestor: Requestor::at(url, key),
-        }
+        })
     }
 
     fn kill(mut self) {
@@ -206,6 +225,34 @@ pub(crate) async fn killed_and_started_again() {
     node.requestor.terminate(&agreement).await;
     wait_for(async || bills(&node).await.len() == 4).await;
     node.stop();
+}
+
+/// Of programs that are started at once, one has the folder, until it is killed.
+pub(crate) async fn a_folder_is_free_when_its_node_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut before = None;
+    for _ in 0..3 {
+        let mut programs = [0; 3].map(|_| launch(&data));
+        let children = programs
+            .each_mut()
+            .map(|program| program.stderr(Stdio::piped()).spawn().unwrap());
+        let mut nodes = Vec::new();
+        for started in children.map(Node::started) {
+            match started {
+                Ok(node) => nodes.push(node),
+                Err(reason) => {
+                    let taken = format!("another node is at work in {}", data.display());
+                    assert!(reason.starts_with(&taken), "{reason}");
+                }
+            }
+        }
+        assert_eq!(nodes.len(), 1);
+        let node = nodes.remove(0);
+        let me = node.requestor.identity().await;
+        assert_eq!(*before.get_or_insert(me.clone()), me);
+        node.kill();
+    }
 }
 
 async fn get(node: &Node, path: &str) -> Value {

@@ -10,10 +10,10 @@ use rustix::{
     process::{Pid, PidfdFlags, pidfd_open},
 };
 use serde_json::json;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 
 use crate::{
-    requestor::PLATFORM,
+    requestor::{PLATFORM, Requestor},
     scene::{Scene, Started, script},
 };
 
@@ -55,7 +55,15 @@ async fn a_stopped_node_leaves_nothing() {
     let folder = scene.folder.path();
     assert_eq!(
         listed(folder),
-        ["activities", "bus", "cache", "images", "node.db", "started"]
+        [
+            "activities",
+            "bus",
+            "cache",
+            "images",
+            "node.db",
+            "node.lock",
+            "started"
+        ]
     );
     assert_eq!(listed(&folder.join("activities")), [""; 0]);
     assert_eq!(listed(&folder.join("bus")), [""; 0]);
@@ -151,28 +159,56 @@ async fn a_provider_that_makes_no_sense_is_refused() {
     );
 }
 
+/// A node in a folder, with nobody to work for.
+fn node_in(folder: &Path) -> node::LocalNodeBuilder {
+    LocalNode::builder()
+        .data_folder(folder)
+        .cache_folder(folder.join("cache"))
+        .exe_unit(Program::at(script("exe-unit.sh")))
+}
+
+fn is_taken(folder: &Path) -> String {
+    let folder = folder.display();
+    format!("another node is at work in {folder}: a folder has one at a time")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_has_one_node_at_a_time() {
     let scene = Scene::start().await;
-    let builder = || {
-        LocalNode::builder()
-            .data_folder(scene.folder.path())
-            .cache_folder(scene.folder.path().join("cache"))
-            .exe_unit(Program::at(script("exe-unit.sh")))
-    };
-    let second = builder().start().await.unwrap_err();
+    let folder = scene.folder.path();
+    let second = node_in(folder).start().await.unwrap_err();
+    assert_eq!(second.to_string(), is_taken(folder));
+    // And the first is not disturbed.
+    scene.requestor.identity().await;
     let socket = scene.bus();
-    assert_eq!(
-        second.to_string(),
-        format!("cannot listen for exe-units at {}", socket.display())
-    );
     scene.node.stop().await.unwrap();
     // A node that was killed leaves its socket.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     assert!(socket.exists());
-    let next = builder().start().await.unwrap();
+    let next = node_in(folder).start().await.unwrap();
     next.stop().await.unwrap();
     assert!(!socket.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_nodes_that_start_at_once_one_has_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..5 {
+        let mut starting = JoinSet::new();
+        for _ in 0..4 {
+            starting.spawn(node_in(folder.path()).start());
+        }
+        let mut nodes = Vec::new();
+        for started in starting.join_all().await {
+            match started {
+                Ok(node) => nodes.push(node),
+                Err(error) => assert_eq!(error.to_string(), is_taken(folder.path())),
+            }
+        }
+        let [node] = <[LocalNode; 1]>::try_from(nodes).expect("one of them starts");
+        Requestor::of(&node).identity().await;
+        node.stop().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
