@@ -15,9 +15,14 @@ pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, CallError> {
 
 /// The `data` of a packet as a message, or as a service's result.
 pub fn decode<T: DeserializeOwned>(data: &[u8]) -> Result<T, CallError> {
-    let refused = |error: &dyn std::error::Error| CallError::BadRequest(error.to_string());
-    flexbuffer::check(data).map_err(|error| refused(&error))?;
-    flexbuffers::from_slice(data).map_err(|error| refused(&error))
+    check(data)?;
+    flexbuffers::from_slice(data).map_err(|error| CallError::BadRequest(error.to_string()))
+}
+
+/// Fails unless bytes are a flexbuffer that can be read in time and in depth, for whoever reads it otherwise than by
+/// [`decode`].
+pub fn check(data: &[u8]) -> Result<(), CallError> {
+    flexbuffer::check(data).map_err(|error| CallError::BadRequest(error.to_string()))
 }
 
 #[cfg(test)]

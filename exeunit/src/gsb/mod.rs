@@ -18,7 +18,7 @@ mod packet;
 
 pub use crate::frame::{FrameError as PacketError, MAX_FRAME as MAX_PACKET};
 pub use bus::{Bus, ConnectError, IncomingCall, RegisterError};
-pub use codec::{PacketCodec, decode, encode};
+pub use codec::{PacketCodec, check, decode, encode};
 pub use error::CallError;
 pub use packet::{
     CallReply, CallReplyCode, CallReplyType, CallRequest, Hello, Packet, PacketKind, Ping, Pong,

@@ -2,9 +2,7 @@
 //!
 //! A call is `{id, component, payload}`; its answer `{id, payload}`, or `{id, error}`.
 
-use std::panic;
-
-use exeunit::gsb::{CallError, encode};
+use exeunit::gsb::{CallError, check, encode};
 use flexbuffers::Reader;
 use serde::Serialize;
 
@@ -16,6 +14,7 @@ pub(super) fn call(id: &str, component: &str, data: &[u8]) -> Result<Vec<u8>, Ca
         component: &'a str,
         payload: &'a Reader<&'a [u8]>,
     }
+    check(data)?;
     let payload = &Reader::get_root(data).map_err(malformed)?;
     encode(&Frame {
         id,
@@ -26,14 +25,8 @@ pub(super) fn call(id: &str, component: &str, data: &[u8]) -> Result<Vec<u8>, Ca
 
 /// An answer, as the service gives it: to which call, and a flexbuffer of the `Result`.
 pub(super) fn answer(frame: &[u8]) -> Result<(String, Vec<u8>), CallError> {
-    // The reader of flexbuffers indexes wherever they point to; some bytes make it panic.
-    panic::catch_unwind(|| read_answer(frame)).unwrap_or_else(|_| {
-        let malformed = "malformed flexbuffer: it points out of itself";
-        Err(CallError::BadRequest(malformed.to_owned()))
-    })
-}
-
-fn read_answer(frame: &[u8]) -> Result<(String, Vec<u8>), CallError> {
+    // The reader goes wherever a buffer points to, and as deep, which some do not survive.
+    check(frame)?;
     let frame = Reader::get_root(frame)
         .and_then(|root| root.get_map())
         .map_err(malformed)?;
@@ -192,5 +185,23 @@ mod tests {
         }
         assert!(answer(&[]).is_err());
         assert!(call("1", "GetChunk", &[]).is_err());
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_not_looked_for() {
+        // Each vector has the one before it, and nothing else.
+        const VECTOR: u8 = 10 << 2;
+        let (mut bytes, mut last) = (vec![0], 1);
+        for _ in 0..1_000_000 {
+            bytes.push(1);
+            let start = bytes.len();
+            bytes.extend([(start - last) as u8, VECTOR]);
+            last = start;
+        }
+        let root = bytes.len();
+        bytes.extend([(root - last) as u8, VECTOR, 1]);
+        let refused = call("1", "GetChunk", &bytes).unwrap_err().to_string();
+        assert!(refused.contains("too deep"), "{refused}");
+        assert_eq!(answer(&bytes).unwrap_err().to_string(), refused);
     }
 }
