@@ -56,6 +56,17 @@ impl Activities {
         script: Vec<Command>,
     ) -> Result<BatchId, ExecError> {
         let batch = self.roster.ask(|roster, _| roster.new_batch()).await;
+        self.exec_batch(caller, id, batch, script).await
+    }
+
+    /// Has an exe-unit run a script under an id of the caller's choice, which no other batch of it may have.
+    pub(super) async fn exec_batch(
+        &self,
+        caller: NodeId,
+        id: ActivityId,
+        batch: BatchId,
+        script: Vec<Command>,
+    ) -> Result<BatchId, ExecError> {
         let exec = Exec {
             activity_id: id.to_string(),
             batch_id: batch.to_string(),

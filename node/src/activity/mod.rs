@@ -3,6 +3,7 @@
 //! A [`Roster`](roster::Roster) decides who is to do what, purely; [`Activities`] is what the rest of the node asks. What
 //! a requestor wants of an exe-unit goes to it over the bus.
 
+mod ask;
 mod events;
 mod exec;
 mod record;
@@ -300,9 +301,12 @@ impl Activities {
     }
 }
 
+/// Below which address exe-units are on the bus.
+const SERVICES: &str = "/public/exeunit/";
+
 /// Where an activity's exe-unit is on the bus.
 pub(crate) fn service(id: &ActivityId) -> String {
-    format!("/public/exeunit/{id}")
+    format!("{SERVICES}{id}")
 }
 
 fn has_ended(state: &ActivityState) -> bool {

@@ -22,6 +22,13 @@ pub(super) fn resolve(address: &str, here: &HashSet<NodeId>) -> Result<String, C
     Ok(format!("/public/{rest}"))
 }
 
+/// Who calls, if an address says so: `/from/<node>/to/…`.
+pub(super) fn sender(address: &str) -> Option<&str> {
+    let address = address.strip_prefix("/transfer").unwrap_or(address);
+    let (sender, _) = address.strip_prefix("/from/")?.split_once('/')?;
+    Some(sender)
+}
+
 /// The node that an address leads to, and what follows; nothing if it does not lead to a node.
 fn remote(address: &str) -> Option<(&str, &str)> {
     let address = address.strip_prefix("/transfer").unwrap_or(address);
@@ -125,6 +132,19 @@ mod tests {
         ] {
             let found = resolve(&address, &here);
             assert_eq!(found.ok().as_deref(), leads_to, "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_may_say_who_calls() {
+        for (address, caller) in [
+            ("/from/0x00/to/0x01/gftp/x", Some("0x00")),
+            ("/transfer/from/0x00/to/0x01/gftp/x", Some("0x00")),
+            ("/from/0x00/gftp/x", Some("0x00")),
+            ("/net/0x00/gftp/x", None),
+            ("/public/from/0x00/x", None),
+        ] {
+            assert_eq!(sender(address), caller, "{address}");
         }
     }
 

@@ -2,9 +2,10 @@
 //!
 //! A call is `{id, component, payload}`; its answer `{id, payload}`, or `{id, error}`.
 
-use exeunit::gsb::{CallError, check, encode};
+use exeunit::gsb::{CallError, check, decode, encode};
 use flexbuffers::Reader;
-use serde::Serialize;
+use serde::{Serialize, de::IgnoredAny};
+use serde_json::Value;
 
 /// A call, as the service gets it.
 pub(super) fn call(id: &str, component: &str, data: &[u8]) -> Result<Vec<u8>, CallError> {
@@ -42,6 +43,15 @@ pub(super) fn answer(frame: &[u8]) -> Result<(String, Vec<u8>), CallError> {
     Ok((id, encode(&result)?))
 }
 
+/// What a flexbuffer of the `Result` of a call holds, in JSON. Bytes are a list of numbers there.
+pub(super) fn reply(data: &[u8]) -> Result<Value, CallError> {
+    decode::<Result<IgnoredAny, CallError>>(data)??;
+    let result = Reader::get_root(data).and_then(|root| root.get_map());
+    let reply = result.and_then(|result| result.index("Ok"));
+    serde_json::to_value(&reply.map_err(malformed)?)
+        .map_err(|error| CallError::BadRequest(error.to_string()))
+}
+
 /// An error in words: services send a text, or a text with the error's name, `{"ReadError": "…"}`.
 fn describe(error: &Reader<&[u8]>) -> String {
     if let Ok(text) = error.get_str() {
@@ -65,10 +75,10 @@ fn malformed(error: flexbuffers::ReaderError) -> CallError {
 
 #[cfg(test)]
 mod tests {
-    use exeunit::gsb::{
-        decode,
-        message::{Chunk, GetChunk, GetMetadata, Metadata, UploadChunk, UploadFinished},
+    use exeunit::gsb::message::{
+        Chunk, GetChunk, GetMetadata, Metadata, UploadChunk, UploadFinished,
     };
+    use serde_json::json;
 
     use super::*;
 
@@ -171,6 +181,29 @@ mod tests {
             error: "gone",
         });
         assert_eq!(told(text.unwrap()), failure("gone"));
+    }
+
+    #[test]
+    fn a_reply_is_json() {
+        let ok = |chunk: Chunk| encode(&Ok::<_, CallError>(chunk)).unwrap();
+        let chunk = Chunk {
+            offset: 1 << 40,
+            content: vec![0, 200],
+        };
+        let json = json!({"offset": 1u64 << 40, "content": [0, 200]});
+        assert_eq!(reply(&ok(chunk)), Ok(json));
+        let nothing = encode(&Ok::<_, CallError>(())).unwrap();
+        assert_eq!(reply(&nothing), Ok(Value::Null));
+        let late = CallError::Timeout("late".to_owned());
+        let refused = encode(&Err::<(), _>(late.clone())).unwrap();
+        assert_eq!(reply(&refused), Err(late));
+        for nonsense in [
+            encode(&5).unwrap(),
+            encode(&json!({"Ok": 1, "Err": 2})).unwrap(),
+            vec![],
+        ] {
+            assert!(matches!(reply(&nonsense), Err(CallError::BadRequest(_))));
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ use self::routes::Routes;
 pub(crate) use self::{
     address::{Place, place},
     routes::{BindError, Line},
-    services::{ConnectError, Connection, Services, ServicesId},
+    services::{AskError, ConnectError, Connection, Services, ServicesId},
     socket::serve as serve_bus,
 };
 use crate::{clock::Clock, owned::Owned};

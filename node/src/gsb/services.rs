@@ -4,17 +4,19 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     convert::Infallible,
     fmt,
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use exeunit::gsb::CallError;
+use exeunit::gsb::{CallError, encode};
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use ya_client_model::NodeId;
 
-use super::{Answer, BindError, Bus, Call, Calls, Line, frame};
+use super::{Answer, BindError, Bus, Call, Calls, Line, address, frame, gone};
 use crate::{
     clock::Clock,
     owned::{Machine, Owned},
@@ -57,6 +59,17 @@ pub(crate) enum ConnectError {
     Connected(ServicesId),
 }
 
+/// Why there is no answer to a call that somebody made with an app key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AskError {
+    /// Nobody calls as somebody else.
+    #[error("{0} is not who calls")]
+    Stranger(String),
+    /// The service said so, or did not say anything.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
 #[derive(Debug, Default)]
 struct Shelf {
     services: BTreeMap<ServicesId, Service>,
@@ -78,6 +91,20 @@ impl Machine for Shelf {
 
     fn take_changes(&mut self) -> Vec<Infallible> {
         Vec::new()
+    }
+}
+
+impl Shelf {
+    /// The way to the service of an owner's that is nearest to an address, and what it is asked.
+    fn route(&self, owner: NodeId, address: &str) -> Result<(Line, String), CallError> {
+        let service = |(service, component): (&str, &str)| {
+            let service = self.services.get(&ServicesId::of(service))?;
+            let is_own = service.owner == owner;
+            is_own.then(|| (service.line.clone(), component.to_owned()))
+        };
+        address::candidates(address)
+            .find_map(service)
+            .ok_or_else(|| CallError::NotFound(format!("no service of yours at {address}")))
     }
 }
 
@@ -170,6 +197,48 @@ impl Services {
                 }
             })
             .await
+    }
+}
+
+/// Calls on services that were brought, by who brought them.
+impl Services {
+    /// Where an address leads that the caller calls.
+    pub(crate) fn resolve(&self, caller: NodeId, address: &str) -> Result<String, AskError> {
+        let is_caller = |sender: &str| sender.parse() == Ok(caller);
+        match address::sender(address) {
+            Some(sender) if !is_caller(sender) => Err(AskError::Stranger(sender.to_owned())),
+            _ => Ok(address::resolve(address, &self.bus.nodes)?),
+        }
+    }
+
+    /// Calls a service of the caller's own, in JSON, at an address that is resolved. It reaches nobody else's.
+    pub(crate) async fn call(
+        &self,
+        caller: NodeId,
+        address: String,
+        message: &Value,
+        timeout: Duration,
+    ) -> Result<Value, CallError> {
+        let data = encode(message)?;
+        let called = address.clone();
+        let (line, component) = self
+            .shelf
+            .ask(move |shelf, _| shelf.route(caller, &called))
+            .await?;
+        let (answers, mut answered) = mpsc::unbounded_channel();
+        let late = || CallError::Timeout(format!("the service at {address} has not answered"));
+        line.put(Call {
+            address: address.clone(),
+            component,
+            data,
+            answers,
+        })?;
+        let answer = tokio::time::timeout(timeout, answered.recv()).await;
+        match answer.map_err(|_| late())? {
+            Some(Answer::Part(data) | Answer::Last(data)) => frame::reply(&data),
+            Some(Answer::Failed(error)) => Err(error),
+            None => Err(gone(&address)),
+        }
     }
 }
 

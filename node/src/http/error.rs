@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     activity::{CreateActivityError, DestroyActivityError, ExecError, NoActivity},
-    gsb::{BindError, ConnectError},
+    gsb::{AskError, BindError, ConnectError},
     market::{AgreementError, CreateAgreementError, NoSubscription, ProposalError, TermsError},
     network::NetworkError,
     payment::{
@@ -84,6 +84,16 @@ impl ApiError {
 
     fn internal(message: impl fmt::Display) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    /// A service on the bus has not done as it was asked.
+    fn of_call(call: &CallError, message: impl fmt::Display) -> Self {
+        match call {
+            CallError::NotFound(_) => Self::not_found(message),
+            CallError::BadRequest(_) => Self::bad_request(message),
+            CallError::Timeout(_) => Self::timeout(),
+            CallError::Service(_) | CallError::Closed(_) => Self::internal(message),
+        }
     }
 
     pub(super) fn stopping() -> Self {
@@ -172,12 +182,16 @@ impl From<ExecError> for ApiError {
         match &error {
             ExecError::NotFound(_) => Self::not_found(error),
             ExecError::Ended { .. } => Self::internal(error),
-            ExecError::Call { error: call, .. } => match call {
-                CallError::NotFound(_) => Self::not_found(error),
-                CallError::BadRequest(_) => Self::bad_request(error),
-                CallError::Timeout(_) => Self::timeout(),
-                CallError::Service(_) | CallError::Closed(_) => Self::internal(error),
-            },
+            ExecError::Call { error: call, .. } => Self::of_call(call, &error),
+        }
+    }
+}
+
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        match &error {
+            AskError::Stranger(_) => Self::forbidden(error),
+            AskError::Call(call) => Self::of_call(call, call),
         }
     }
 }

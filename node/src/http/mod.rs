@@ -4,6 +4,7 @@
 
 mod activity;
 mod auth;
+mod bus;
 mod error;
 mod extract;
 mod gsb;
@@ -65,6 +66,7 @@ fn router(api: Api) -> Router {
     Router::new()
         .merge(identity::routes())
         .merge(overview::routes())
+        .merge(bus::routes())
         .nest("/market-api/v1", market::routes())
         .nest("/activity-api/v1", activity::routes())
         .nest("/payment-api/v1", payment::routes())

@@ -20,10 +20,10 @@ use crate::{
     scene::Scene,
 };
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A file service of a requestor's, at an address; its id.
-async fn bring(requestor: &Requestor, address: &str) -> String {
+pub(crate) async fn bring(requestor: &Requestor, address: &str) -> String {
     let listen = json!({"listen": {"on": address, "components": ["GetMetadata", "GetChunk"]}});
     let brought = requestor.post("/gsb-api/v1/services", listen.clone()).await;
     check("new services", &brought);
@@ -31,7 +31,7 @@ async fn bring(requestor: &Requestor, address: &str) -> String {
     text(&brought.ok()["servicesId"])
 }
 
-async fn connect(requestor: &Requestor, id: &str) -> Result<Socket, tungstenite::Error> {
+pub(crate) async fn connect(requestor: &Requestor, id: &str) -> Result<Socket, tungstenite::Error> {
     let url = requestor.websocket_url(&format!("/gsb-api/v1/services/{id}"));
     let mut request = url.into_client_request().unwrap();
     let protocol = "gsb+flexbuffers";
@@ -45,25 +45,25 @@ async fn connect(requestor: &Requestor, id: &str) -> Result<Socket, tungstenite:
 
 /// A call as it is on the websocket.
 #[derive(Debug, Deserialize)]
-struct Called {
-    id: String,
-    component: String,
-    payload: Asked,
+pub(crate) struct Called {
+    pub(crate) id: String,
+    pub(crate) component: String,
+    pub(crate) payload: Asked,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Asked {
-    offset: u64,
-    size: u64,
+pub(crate) struct Asked {
+    pub(crate) offset: u64,
+    pub(crate) size: u64,
 }
 
-async fn called(socket: &mut Socket) -> Called {
+pub(crate) async fn called(socket: &mut Socket) -> Called {
     let message = socket.next().await.unwrap().unwrap();
     flexbuffers::from_slice(&message.into_data()).unwrap()
 }
 
-async fn answer<T: Serialize>(socket: &mut Socket, id: &str, payload: T) {
+pub(crate) async fn answer<T: Serialize>(socket: &mut Socket, id: &str, payload: T) {
     #[derive(Serialize)]
     struct Answer<'a, T> {
         id: &'a str,

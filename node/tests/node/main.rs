@@ -6,6 +6,7 @@ mod bus;
 mod client;
 mod clock;
 mod habits;
+mod json_calls;
 mod lifecycle;
 mod market;
 mod part;
