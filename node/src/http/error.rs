@@ -242,9 +242,11 @@ impl From<BillError> for ApiError {
 impl From<NetworkError> for ApiError {
     fn from(error: NetworkError) -> Self {
         match error {
-            NetworkError::NotFound(_) | NetworkError::NoNode { .. } => Self::not_found(error),
+            NetworkError::NotFound(_)
+            | NetworkError::NoNode { .. }
+            | NetworkError::Nobody { .. } => Self::not_found(error),
             NetworkError::Address(_) => Self::bad_request(error),
-            NetworkError::Taken { .. } => Self::conflict(error),
+            NetworkError::Taken { .. } | NetworkError::NotOwn { .. } => Self::conflict(error),
         }
     }
 }

@@ -17,7 +17,7 @@ use axum::{
     response::Response,
     routing::{delete, get, put},
 };
-use futures::{StreamExt, sink};
+use futures::{StreamExt, sink, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWriteExt, DuplexStream};
@@ -25,18 +25,20 @@ use tokio_util::io::ReaderStream;
 use ya_client_model::net::{Address, Connection, Network, NewNetwork, Node};
 
 use super::{
-    ApiError, Shared,
+    Api, ApiError, Shared,
     auth::Caller,
     extract::{Body, Segments},
     websocket,
 };
 use crate::{
     id::NetworkId,
-    network::{ConnectError, LinkChange, LinkError, NetworkError, Quality, SubnetError},
+    network::{ConnectError, LinkChange, LinkError, NetworkError, Quality, RawSocket, SubnetError},
 };
 
 /// How much is sent in one message of a websocket, in bytes.
 const PIECE: usize = 128 << 10;
+/// The largest IP packet there is, in bytes.
+const LARGEST_PACKET: usize = 64 << 10;
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -55,6 +57,7 @@ fn networks() -> Router<Shared> {
         .route("/net/{net}/links", put(set_link))
         .route("/net/{net}/tcp", get(connections))
         .route("/net/{net}/tcp/{ip}/{port}", get(connect))
+        .route("/net/{net}/raw/from/{own}/to/{other}", get(open_raw))
 }
 
 /// A node has no other machine to be reached by, or to reach.
@@ -159,11 +162,13 @@ async fn connections(
     Ok(Json(api.networks.connections(caller, id).await?))
 }
 
+type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
 async fn connect(
     State(api): State<Shared>,
     Caller(caller): Caller,
     Segments((id, ip, port)): Segments<(NetworkId, String, u16)>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let ip: Ipv4Addr = ip
@@ -171,17 +176,37 @@ async fn connect(
         .map_err(|_| NetworkError::from(SubnetError::Address(ip)))?;
     let remote = SocketAddrV4::new(ip, port);
     let stream = api.networks.connect(caller, id, remote).await??;
-    let (tasks, stop) = (api.tasks.clone(), api.stop.clone());
     let upgrade = upgrade.max_message_size(64 << 20);
-    Ok(upgrade.on_upgrade(move |socket| {
-        tasks.track_future(async move {
-            stop.run_until_cancelled(pass_stream_on(socket, stream))
-                .await;
-        })
-    }))
+    Ok(open(&api, upgrade, |socket| pass_stream_on(socket, stream)))
 }
 
-/// Passes the bytes of a connection on, both ways.
+async fn open_raw(
+    State(api): State<Shared>,
+    Caller(caller): Caller,
+    Segments((id, own, other)): Segments<(NetworkId, String, String)>,
+    upgrade: Upgrade,
+) -> Result<Response, ApiError> {
+    let upgrade = upgrade.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let raw = api.networks.open_raw(caller, id, own, other).await?;
+    let upgrade = upgrade.max_message_size(LARGEST_PACKET);
+    Ok(open(&api, upgrade, |socket| pass_packets_on(socket, raw)))
+}
+
+/// Opens a websocket, and does something with it until that is done, or the node stops.
+fn open<F: Future<Output = ()> + Send + 'static>(
+    api: &Api,
+    upgrade: WebSocketUpgrade,
+    serve: impl FnOnce(WebSocket) -> F + Send + 'static,
+) -> Response {
+    let (tasks, stop) = (api.tasks.clone(), api.stop.clone());
+    upgrade.on_upgrade(move |socket| {
+        tasks.track_future(async move {
+            stop.run_until_cancelled(serve(socket)).await;
+        })
+    })
+}
+
+/// Passes the bytes of a connection on. A websocket cannot be closed by half: what one side has said all to is over.
 async fn pass_stream_on(socket: WebSocket, stream: DuplexStream) {
     let (read, write) = tokio::io::split(stream);
     let outgoing = ReaderStream::with_capacity(read, PIECE);
@@ -191,6 +216,18 @@ async fn pass_stream_on(socket: WebSocket, stream: DuplexStream) {
     let incoming = sink::unfold(write, |mut write, bytes: Bytes| async move {
         write.write_all(&bytes).await?;
         io::Result::Ok(write)
+    });
+    websocket::pass_on(socket, outgoing, incoming).await;
+}
+
+/// Passes packets on, each in a message.
+async fn pass_packets_on(socket: WebSocket, raw: RawSocket) {
+    let outgoing = stream::unfold(raw.incoming, async |mut incoming| {
+        let packet = incoming.recv().await?;
+        Some((Bytes::from(packet), incoming))
+    });
+    let incoming = sink::unfold(raw.outgoing, |outgoing, bytes: Bytes| async move {
+        outgoing.send(bytes.into()).await.map(|()| outgoing)
     });
     websocket::pass_on(socket, outgoing, incoming).await;
 }

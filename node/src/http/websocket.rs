@@ -7,7 +7,7 @@ use axum::{
     extract::ws::{Message, WebSocket},
 };
 use futures::{Sink, SinkExt, Stream, StreamExt};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 /// How often a client is asked whether it is still there.
 const PING: Duration = Duration::from_secs(5);
@@ -60,7 +60,8 @@ async fn pass_messages_on<E>(
                 Message::Close(_) => return,
             };
             if incoming.send(bytes).await.is_err() {
-                return;
+                // Nothing will come from there either, which ends the other direction in order, unless nobody reads.
+                return sleep(SILENCE).await;
             }
         }
     };

@@ -54,6 +54,22 @@ pub(crate) enum NetworkError {
         /// The node.
         node: String,
     },
+    /// The address is not the caller's own.
+    #[error("{ip} is not an address of the requestor's in network {network}")]
+    NotOwn {
+        /// The address.
+        ip: Ipv4Addr,
+        /// The network.
+        network: NetworkId,
+    },
+    /// Nobody else has the address.
+    #[error("nobody in network {network} has the address {ip}")]
+    Nobody {
+        /// The address.
+        ip: Ipv4Addr,
+        /// The network.
+        network: NetworkId,
+    },
     /// The address is none of its.
     #[error(transparent)]
     Address(#[from] SubnetError),
@@ -193,6 +209,26 @@ impl Atlas {
         Ok(Arc::clone(&self.place(caller, id)?.carrier))
     }
 
+    /// The same, for packets between an address of the caller's and a node's.
+    pub(super) fn carrier_between(
+        &self,
+        caller: NodeId,
+        id: &NetworkId,
+        own: &str,
+        other: &str,
+    ) -> Result<(Arc<Carrier>, Ipv4Addr, Ipv4Addr), NetworkError> {
+        let place = self.place(caller, id)?;
+        let (own, other) = (place.subnet.host(own)?, place.subnet.host(other)?);
+        let network = id.clone();
+        if !place.is_own(own) {
+            return Err(NetworkError::NotOwn { ip: own, network });
+        }
+        if place.is_own(other) || !place.nodes.contains_key(&other) {
+            return Err(NetworkError::Nobody { ip: other, network });
+        }
+        Ok((Arc::clone(&place.carrier), own, other))
+    }
+
     /// The same, for an instance at a node that has an address for it.
     pub(super) fn carrier_for(
         &self,
@@ -229,6 +265,14 @@ impl Atlas {
 }
 
 impl Place {
+    /// Whether its owner has an address: if it was given none, the first one, unless that is somebody's.
+    fn is_own(&self, ip: Ipv4Addr) -> bool {
+        match self.addresses.is_empty() {
+            true => ip == self.subnet.first() && !self.nodes.contains_key(&ip),
+            false => self.addresses.contains(&ip),
+        }
+    }
+
     /// An address that nobody but `node` has.
     fn free(&self, ip: &str, node: &str) -> Result<Ipv4Addr, NetworkError> {
         let ip = self.subnet.host(ip)?;

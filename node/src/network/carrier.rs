@@ -24,6 +24,7 @@ use super::{
     frame,
     link::{Links, Quality},
     port::Port,
+    raw::{self, RawEnd, RawSocket, RawSockets},
     stack::{ConnectError, Opening, Stack},
     subnet::Subnet,
     switch::{PortId, Switch, Way},
@@ -45,11 +46,12 @@ pub(crate) struct Carrier {
 }
 
 enum Order {
-    Plug(PortId, Port, EthernetAddress),
+    Plug(PortId, Port),
     Unplug(PortId),
     UnplugAddress(Ipv4Addr),
     AddAddress(Ipv4Addr),
     Connect(SocketAddrV4, Opening),
+    OpenRaw(RawEnd),
     Connections(oneshot::Sender<Vec<(SocketAddrV4, SocketAddrV4)>>),
     SetQuality(Option<(Ipv4Addr, Ipv4Addr)>, Quality),
 }
@@ -82,8 +84,8 @@ impl Carrier {
         mac: [u8; 6],
     ) -> io::Result<Plugged> {
         let id = PortId(self.next.fetch_add(1, Ordering::Relaxed));
-        let port = Port::new(port, address)?;
-        self.order(Order::Plug(id, port, EthernetAddress(mac)));
+        let port = Port::new(port, address, EthernetAddress(mac))?;
+        self.order(Order::Plug(id, port));
         Ok(id)
     }
 
@@ -106,6 +108,14 @@ impl Carrier {
         let (opening, opened) = oneshot::channel();
         self.order(Order::Connect(remote, opening));
         opened.await.unwrap_or(Err(ConnectError::Gone))
+    }
+
+    /// Opens a raw socket between an address of the requestor's and another's.
+    pub(super) fn open_raw(&self, own: Ipv4Addr, other: Ipv4Addr) -> RawSocket {
+        let (socket, end) = raw::open(own, other);
+        self.add_address(own);
+        self.order(Order::OpenRaw(end));
+        socket
     }
 
     /// The two ends of all connections of the requestor's.
@@ -140,9 +150,12 @@ impl Drop for Carrier {
 /// The task's own side.
 struct Carrying {
     subnet: Subnet,
+    /// The requestor's.
+    mac: EthernetAddress,
     switch: Switch,
     ports: BTreeMap<PortId, Port>,
     stack: Stack,
+    raw: RawSockets,
     links: Links,
     /// Frames on their way, by when they arrive.
     on_the_way: BTreeMap<(Duration, u64), (PortId, Vec<u8>)>,
@@ -163,9 +176,11 @@ impl Carrying {
         switch.plug(OWN, mac);
         Self {
             subnet,
+            mac,
             switch,
             ports: BTreeMap::new(),
             stack: Stack::new(mac, random.next_u64()),
+            raw: RawSockets::default(),
             links: Links::new(random),
             on_the_way: BTreeMap::new(),
             bytes_on_the_way: 0,
@@ -185,21 +200,22 @@ impl Carrying {
                 }
             };
             tokio::select! {
+                biased; // what was wanted before a frame came is done before the frame is carried
                 order = orders.recv() => match order {
                     Some(order) => self.obey(order),
                     None => return,
                 },
-                () = due => {}
                 () = poll_fn(|context| self.carry(context)) => {}
+                () = due => {}
             }
         }
     }
 
     fn obey(&mut self, order: Order) {
         match order {
-            Order::Plug(id, port, mac) => {
+            Order::Plug(id, port) => {
                 self.unplug_address(port.address);
-                self.switch.plug(id, mac);
+                self.switch.plug(id, port.mac);
                 self.ports.insert(id, port);
             }
             Order::Unplug(id) => self.unplug(id),
@@ -216,6 +232,7 @@ impl Carrying {
                 let now = self.stack_time();
                 self.stack.connect(remote, opening, now);
             }
+            Order::OpenRaw(end) => self.raw.add(end),
             Order::Connections(answer) => {
                 // Who asked may have gone.
                 let _ = answer.send(self.stack.connections());
@@ -273,6 +290,10 @@ impl Carrying {
             is_done = true;
             self.forward(OWN, &frame);
         }
+        for packet in self.raw.poll_packets(context, TURN) {
+            is_done = true;
+            self.send_packet(&packet);
+        }
         match is_done {
             true => Poll::Ready(()),
             false => Poll::Pending,
@@ -292,6 +313,16 @@ impl Carrying {
                 }
             }
             Way::Nowhere => {}
+        }
+    }
+
+    /// Sends a packet of a raw socket's to whoever has the address.
+    fn send_packet(&mut self, packet: &raw::Outgoing) {
+        let mut ports = self.ports.iter();
+        let port = ports.find(|(_, port)| port.address == packet.to);
+        let frame = port.and_then(|(id, port)| Some((*id, packet.frame(self.mac, port.mac)?)));
+        if let Some((id, frame)) = frame {
+            self.send(OWN, id, &frame);
         }
     }
 
@@ -333,7 +364,9 @@ impl Carrying {
 
     fn deliver(&mut self, to: PortId, frame: &[u8]) {
         if to == OWN {
-            self.stack.receive(frame);
+            if !self.raw.receive(frame, &self.stack) {
+                self.stack.receive(frame);
+            }
         } else if let Some(port) = self.ports.get(&to) {
             port.write(frame);
         }

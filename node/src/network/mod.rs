@@ -3,7 +3,8 @@
 //! ```text
 //!  sandbox ── port ──┐                        ┌── port ── sandbox
 //!                    ├── switch ── links ─────┤
-//!  sandbox ── port ──┘      │                 └── stack ── TCP ── websocket ── requestor
+//!  sandbox ── port ──┘      │                 ├── stack ── TCP ── websocket ── requestor
+//!                           │                 └── IP packets ──── websocket ── requestor
 //!                       one task per network
 //! ```
 //!
@@ -18,6 +19,7 @@ mod frame;
 mod link;
 mod plug;
 mod port;
+mod raw;
 mod stack;
 mod subnet;
 mod switch;
@@ -37,8 +39,8 @@ use self::{
     carrier::{Carrier, Plugged},
 };
 pub(crate) use self::{
-    atlas::NetworkError, link::QualityError, plug::serve as serve_plugs, stack::ConnectError,
-    subnet::SubnetError,
+    atlas::NetworkError, link::QualityError, plug::serve as serve_plugs, raw::RawSocket,
+    stack::ConnectError, subnet::SubnetError,
 };
 pub use link::Quality;
 
@@ -217,6 +219,21 @@ impl Networks {
     ) -> Result<Result<DuplexStream, ConnectError>, NetworkError> {
         let carrier = self.carrier(caller, id).await?;
         Ok(carrier.connect(remote).await)
+    }
+
+    /// Opens a raw socket between an address of the requestor's and another's in its network.
+    pub(crate) async fn open_raw(
+        &self,
+        caller: NodeId,
+        id: NetworkId,
+        own: String,
+        other: String,
+    ) -> Result<RawSocket, NetworkError> {
+        let carrier = self
+            .atlas
+            .ask(move |atlas, _| atlas.carrier_between(caller, &id, &own, &other));
+        let (carrier, own, other) = carrier.await?;
+        Ok(carrier.open_raw(own, other))
     }
 
     /// Changes what links do to frames.

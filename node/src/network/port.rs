@@ -7,23 +7,30 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use smoltcp::wire::EthernetAddress;
 use tokio::{io::ReadBuf, net::UnixDatagram};
 
 /// A port, with who is behind it.
 #[derive(Debug)]
 pub(super) struct Port {
     pub(super) address: Ipv4Addr,
+    pub(super) mac: EthernetAddress,
     /// A packet socket, really: one that is connected, and keeps its messages apart, is sent to and received from alike.
     socket: UnixDatagram,
 }
 
 impl Port {
     /// Must be called on a tokio runtime.
-    pub(super) fn new(socket: OwnedFd, address: Ipv4Addr) -> io::Result<Self> {
+    pub(super) fn new(
+        socket: OwnedFd,
+        address: Ipv4Addr,
+        mac: EthernetAddress,
+    ) -> io::Result<Self> {
         let socket = StdDatagram::from(socket);
         socket.set_nonblocking(true)?;
         Ok(Self {
             address,
+            mac,
             socket: UnixDatagram::from_std(socket)?,
         })
     }

@@ -145,6 +145,12 @@ impl Stack {
         self.connections.iter().map(ends).collect()
     }
 
+    /// Whether there is a connection between two ends.
+    pub(super) fn is_connection(&self, own: SocketAddrV4, other: SocketAddrV4) -> bool {
+        let mut connections = self.connections.iter();
+        connections.any(|connection| (connection.local, connection.remote) == (own, other))
+    }
+
     /// Takes in a frame.
     pub(super) fn receive(&mut self, frame: &[u8]) {
         let mut frame = frame.to_vec();

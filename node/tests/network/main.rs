@@ -4,6 +4,7 @@
 
 #[path = "../exe_units/programs.rs"]
 mod programs;
+mod raw;
 mod scene;
 mod service;
 mod tool;
@@ -84,6 +85,9 @@ async fn program() -> anyhow::Result<()> {
         refused.contains("nobody at 192.168.7.2:9 listens"),
         "{refused}"
     );
+
+    let connection = requestor_reaches(network, 1_000_000);
+    raw::kernels_answer(&scene.node, network, connection).await?;
 
     links_are_late(&scene.node, network).await?;
 

@@ -12,6 +12,7 @@ mod market;
 mod part;
 mod peer;
 mod provider;
+mod raw;
 mod recorded;
 mod registry;
 mod requestor;
