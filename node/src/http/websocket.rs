@@ -9,10 +9,9 @@ use axum::{
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-/// How often a client is asked whether it is still there.
+/// How often a client is asked whether it is there.
 const PING: Duration = Duration::from_secs(5);
-
-/// For how long it may say nothing, not even that.
+/// How long a client may say nothing; whoever is there answers pings.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// Passes bytes on, message by message, until one side has said all, or one is gone.
@@ -32,9 +31,9 @@ async fn pass_messages_on<E>(
     incoming: impl Sink<Bytes>,
 ) {
     let (mut outgoing, mut incoming) = (pin!(outgoing), pin!(incoming));
+    let mut pings = interval_at(Instant::now() + PING, PING);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let outward = async {
-        let mut pings = interval_at(Instant::now() + PING, PING);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let message = tokio::select! {
                 bytes = outgoing.next() => match bytes {

@@ -20,3 +20,4 @@ mod rest;
 mod scene;
 mod shape;
 mod stream;
+mod time;

@@ -8,6 +8,7 @@ use std::{
         fd::AsFd,
         unix::net::{UnixDatagram as Port, UnixStream},
     },
+    time::Duration,
 };
 
 use exeunit::network::{Plug, mac};
@@ -15,7 +16,7 @@ use futures::{SinkExt, StreamExt};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::json;
 use smoltcp::wire::{IpProtocol, Ipv4Packet};
-use tokio::net::UnixDatagram;
+use tokio::{net::UnixDatagram, time::advance};
 use tokio_tungstenite::{
     connect_async,
     tungstenite::{self, Message},
@@ -25,6 +26,7 @@ use crate::{
     bus::Socket,
     requestor::{Requestor, text},
     scene::Scene,
+    time,
 };
 
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 168, 7, 1);
@@ -218,4 +220,29 @@ async fn packets_are_exchanged_by_their_requestor_between_addresses_that_there_a
         .ok();
     let end = socket.next().await;
     assert!(matches!(end, Some(Ok(Message::Close(_)))), "{end:?}");
+}
+
+#[tokio::test]
+async fn a_client_is_asked_whether_it_is_there_and_dropped_if_it_does_not_say() {
+    const PING: Duration = Duration::from_millis(5002);
+    let scene = Scene::start().await;
+    let requestor = &scene.requestor;
+    let network = network(requestor, "0x83f6cf1036a6ad09a382d45b2c6357628ca2fdb5").await;
+    let path = format!("/net-api/v1/net/{network}/raw/from/{OWN}/to/{INSTANCE}");
+    let mut socket = open(requestor, &path).await.unwrap();
+    let _stopped = time::stop();
+    for _ in 0..5 {
+        advance(PING).await;
+        let message = socket.next().await.unwrap().unwrap();
+        assert!(message.is_ping(), "{message}");
+        // The answer has arrived when one to what comes later has.
+        socket.flush().await.unwrap();
+        requestor.identity().await;
+    }
+    advance(PING).await;
+    requestor.identity().await;
+    advance(PING).await;
+    while let Some(Ok(message)) = socket.next().await {
+        assert!(message.is_ping(), "{message}");
+    }
 }

@@ -9,9 +9,9 @@ use exeunit::gsb::{
 use futures::StreamExt;
 use reqwest::{Method, header::ACCEPT};
 use serde_json::{Value, json};
-use tokio::time::{advance, pause};
+use tokio::time::advance;
 
-use crate::scene::Scene;
+use crate::{scene::Scene, time};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_streamed_until_the_activity_ends() {
@@ -97,7 +97,6 @@ async fn no_more_events_are_asked_for_than_are_read() {
     started.kill();
 }
 
-/// On this thread alone, as its time is the test's.
 #[tokio::test]
 async fn a_stream_shows_every_quarter_of_a_minute_that_it_is_alive() {
     const PING: Duration = Duration::from_secs(15);
@@ -111,10 +110,7 @@ async fn a_stream_shows_every_quarter_of_a_minute_that_it_is_alive() {
     // The last event is not the end of the stream.
     peer.answer(&call, CallReplyType::Full, Ok(())).await;
     let mut body = response.await.unwrap().unwrap().bytes_stream();
-    // As long as something blocks, time goes on as it is told to, and not whenever nothing else is to be done.
-    let (_blocks, blocked) = std::sync::mpsc::channel::<()>();
-    tokio::task::spawn_blocking(move || blocked.recv());
-    pause();
+    let _stopped = time::stop();
     advance(PING + MOMENT).await;
     for _ in 0..3 {
         assert_eq!(body.next().await.unwrap().unwrap(), ": ping\n\n");
