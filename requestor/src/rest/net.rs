@@ -1,6 +1,6 @@
 //! Virtual private networks: the net API, and its websockets.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use futures::{SinkExt, StreamExt};
 use reqwest::Method;
@@ -9,10 +9,16 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio_tungstenite::tungstenite::Message;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream},
+    time::{Instant, MissedTickBehavior, interval_at},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Bytes, Message},
+};
 
-use super::daemon::{Daemon, Socket};
+use super::daemon::Daemon;
 use crate::{
     id::{NetworkId, NodeId},
     yagna::{NetworkTerms, Problem, YagnaError},
@@ -24,6 +30,8 @@ const API: &str = "net-api/v1";
 const PIPE: usize = 256 << 10;
 /// How much is sent in one message of a websocket, in bytes.
 const PIECE: usize = 128 << 10;
+/// How often a daemon is told that somebody is there: it waits for ten seconds.
+const BEAT: Duration = Duration::from_secs(4);
 
 /// The way to the net API.
 #[derive(Clone, Debug)]
@@ -136,15 +144,29 @@ impl Net {
 }
 
 /// Passes bytes on between a websocket and a stream, until one of them ends.
-async fn pass_on(socket: Socket, stream: DuplexStream) {
+///
+/// A daemon asks whether who it speaks to is there, and hears nothing while what it has said before is not read. So it is
+/// told without being asked.
+async fn pass_on<S>(socket: WebSocketStream<S>, stream: DuplexStream)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (mut sink, mut incoming) = socket.split();
     let (mut read, mut write) = tokio::io::split(stream);
+    let mut beats = interval_at(Instant::now() + BEAT, BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let outward = async {
         loop {
             let mut piece = Vec::with_capacity(PIECE);
-            match read.read_buf(&mut piece).await {
-                Ok(1..) if sink.send(Message::binary(piece)).await.is_ok() => {}
-                _ => break,
+            let message = tokio::select! {
+                length = read.read_buf(&mut piece) => match length {
+                    Ok(1..) => Message::binary(piece),
+                    _ => break,
+                },
+                _ = beats.tick() => Message::Pong(Bytes::new()),
+            };
+            if sink.send(message).await.is_err() {
+                break;
             }
         }
         // Who is gone need not be told.
@@ -162,4 +184,37 @@ async fn pass_on(socket: Socket, stream: DuplexStream) {
         let _ = write.shutdown().await;
     };
     tokio::join!(outward, inward);
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_hears_of_who_does_not_read() {
+        let (here, there) = tokio::io::duplex(PIPE);
+        let socket = WebSocketStream::from_raw_socket(here, Role::Client, None).await;
+        let mut daemon = WebSocketStream::from_raw_socket(there, Role::Server, None).await;
+        let (ours, mut connection) = tokio::io::duplex(PIPE);
+        tokio::spawn(pass_on(socket, ours));
+        // More than waits for its reader.
+        let much = vec![7; PIPE + 1];
+        daemon.send(Message::binary(much.clone())).await.unwrap();
+        for _ in 0..5 {
+            let began = Instant::now();
+            assert!(daemon.next().await.unwrap().unwrap().is_pong());
+            assert!(began.elapsed() <= BEAT);
+        }
+        let mut read = vec![0; much.len()];
+        connection.read_exact(&mut read).await.unwrap();
+        assert_eq!(read, much);
+        connection.write_all(b"said").await.unwrap();
+        let mut said = daemon.next().await.unwrap().unwrap();
+        while said.is_pong() {
+            said = daemon.next().await.unwrap().unwrap();
+        }
+        assert_eq!(said, Message::binary("said"));
+    }
 }
