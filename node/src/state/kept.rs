@@ -13,8 +13,9 @@ use super::store::{Record, StateError, Store};
 /// How many entries of a kind are remembered, at least; what is not over is never forgotten.
 pub(crate) const REMEMBERED: usize = 4000;
 
-/// How long what is over is remembered, at least: there is somebody who has something to do about it.
-pub(crate) const REMEMBERED_FOR: TimeDelta = TimeDelta::hours(1);
+/// How long what is over is remembered, at least: there is somebody who has something to do about it. At full speed, not
+/// many more than [`REMEMBERED`] end in that time.
+pub(crate) const REMEMBERED_FOR: TimeDelta = TimeDelta::minutes(2);
 
 /// Something that a node keeps in a table of its own.
 pub(crate) trait Entity: Sized {
