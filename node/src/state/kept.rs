@@ -15,7 +15,7 @@ pub(crate) const REMEMBERED: usize = 4000;
 
 /// How long what is over is remembered, at least: there is somebody who has something to do about it. At full speed, not
 /// many more than [`REMEMBERED`] end in that time.
-pub(crate) const REMEMBERED_FOR: TimeDelta = TimeDelta::minutes(2);
+pub(crate) const REMEMBERED_FOR: TimeDelta = TimeDelta::seconds(30);
 
 /// Something that a node keeps in a table of its own.
 pub(crate) trait Entity: Sized {
