@@ -150,7 +150,7 @@ impl LocalNodeBuilder {
             Some(program) => program.clone(),
             None => Program::this()?,
         };
-        let folder = Arc::new(self.folder()?);
+        let folder = Arc::new(self.folder().await?);
         private(&folder, BUS)?;
         let path = folder.path().join(SOCKET);
         let socket =
@@ -264,9 +264,9 @@ impl LocalNodeBuilder {
         Ok(registry)
     }
 
-    fn folder(&self) -> Result<Folder, StartError> {
+    async fn folder(&self) -> Result<Folder, StartError> {
         match &self.data_folder {
-            Some(path) => Folder::at(path).map_err(|error| StartError::folder(path.clone(), error)),
+            Some(path) => Folder::at(path).await.map_err(StartError::folder(path)),
             None => {
                 folder::remove_abandoned();
                 let path = env::temp_dir();

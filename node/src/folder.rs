@@ -42,6 +42,10 @@ const TEMPORARY: &str = "kiln-node-";
 /// Only its user may enter, read and write.
 const PRIVATE: u32 = 0o700;
 
+/// How long a lock may be there after who held it is gone: a process that it was starting has it too, until that process
+/// has become another program.
+const LINGERING: Duration = Duration::from_secs(1);
+
 /// How long something may still be written in a folder that is to go: what an exe-unit ran dies with it, but later.
 const SETTLING: Duration = Duration::from_secs(2);
 
@@ -69,8 +73,20 @@ impl Folder {
         }
     }
 
-    /// A folder that stays; it is made if it is not there.
-    pub(crate) fn at(path: &Path) -> Result<Self, HoldError> {
+    /// A folder that stays; it is made if it is not there. If it is another's, that is waited for a little.
+    pub(crate) async fn at(path: &Path) -> Result<Self, HoldError> {
+        let deadline = Instant::now() + LINGERING;
+        loop {
+            match Self::try_at(path) {
+                Err(HoldError::Taken) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                held => return held,
+            }
+        }
+    }
+
+    fn try_at(path: &Path) -> Result<Self, HoldError> {
         make_private(path)?;
         let path = path.canonicalize()?;
         let mut options = File::options();
@@ -199,7 +215,7 @@ mod tests {
     fn a_folder_goes_if_it_is_temporary() {
         let temporary = Folder::temporary().unwrap();
         let path = temporary.path().to_owned();
-        let stays = Folder::at(&path.join("a/b")).unwrap();
+        let stays = Folder::try_at(&path.join("a/b")).unwrap();
         let kept = stays.path().to_owned();
         stays.remove().unwrap();
         assert!(kept.exists());
@@ -212,22 +228,23 @@ mod tests {
         assert!(!path.exists());
     }
 
-    #[test]
-    fn a_folder_that_stays_has_one_holder_at_a_time() {
+    #[tokio::test]
+    async fn a_folder_that_stays_has_one_holder_at_a_time() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("data");
         let held = std::thread::scope(|scope| {
-            let hold = || Folder::at(&path);
+            let hold = || Folder::try_at(&path);
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(hold)).collect();
             let held = threads.into_iter().map(|thread| thread.join().unwrap());
             held.collect::<Vec<_>>()
         });
         let winners = held.iter().filter(|held| held.is_ok());
         assert_eq!(winners.count(), 1);
-        assert!(matches!(Folder::at(&path), Err(HoldError::Taken)));
+        let taken = Folder::at(&path).await;
+        assert!(matches!(taken, Err(HoldError::Taken)), "{taken:?}");
         drop(held);
-        Folder::at(&path).unwrap().remove().unwrap();
-        Folder::at(&path).unwrap();
+        Folder::at(&path).await.unwrap().remove().unwrap();
+        Folder::at(&path).await.unwrap();
     }
 
     #[test]
@@ -236,7 +253,7 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         fs::set_permissions(open.path(), Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(open.path().join("bus")).unwrap();
-        let folder = Folder::at(open.path()).unwrap();
+        let folder = Folder::try_at(open.path()).unwrap();
         assert_eq!(mode(open.path()), 0o755);
         assert_eq!(mode(&folder.private("bus").unwrap()), PRIVATE);
         assert_eq!(mode(Folder::temporary().unwrap().path()), PRIVATE);

@@ -1,6 +1,9 @@
 //! Why a node does not start.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use exeunit::NotEntered;
 
@@ -50,9 +53,10 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Its own folder cannot be had.
-    pub(super) fn folder(path: PathBuf, error: HoldError) -> Self {
-        match error {
+    /// A folder cannot be had.
+    pub(super) fn folder(path: &Path) -> impl FnOnce(HoldError) -> Self {
+        let path = path.to_owned();
+        |error| match error {
             HoldError::Taken => Self::Taken { path },
             HoldError::Io(source) => Self::Folder { path, source },
         }

@@ -21,10 +21,13 @@ impl Happening for Thing {
     const LOG: &'static str = "things";
 }
 
-fn open(folder: &tempfile::TempDir) -> Result<(Store, CancellationToken), StateError> {
+fn folder() -> Arc<Folder> {
+    Arc::new(Folder::temporary().unwrap())
+}
+
+fn open(folder: &Arc<Folder>) -> Result<(Store, CancellationToken), StateError> {
     let failed = CancellationToken::new();
-    let folder = Arc::new(Folder::at(folder.path()).unwrap());
-    let store = Store::open(folder, failed.clone())?;
+    let store = Store::open(Arc::clone(folder), failed.clone())?;
     Ok((store, failed))
 }
 
@@ -34,7 +37,7 @@ fn second(second: i64) -> DateTime<Utc> {
 
 #[test]
 fn what_was_written_is_there_again_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (one, two) = (ActivityId::from("one"), ActivityId::from("two"));
     {
         let (store, _) = open(&folder).unwrap();
@@ -92,7 +95,7 @@ fn without_a_store_nothing_is_remembered_to_be_written() {
 
 #[test]
 fn what_cannot_be_used_is_named() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let path = folder.path().join("node.db");
     {
         let (store, _) = open(&folder).unwrap();
@@ -123,7 +126,7 @@ fn what_cannot_be_used_is_named() {
 
 #[test]
 fn what_cannot_be_written_is_not_acknowledged() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (store, failed) = open(&folder).unwrap();
     let connection = rusqlite::Connection::open(folder.path().join("node.db")).unwrap();
     connection.execute("DROP TABLE activities", []).unwrap();
@@ -137,7 +140,7 @@ fn what_cannot_be_written_is_not_acknowledged() {
 
 #[test]
 fn the_oldest_of_what_is_over_is_forgotten_but_stays_in_the_store() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (store, _) = open(&folder).unwrap();
     let mut things = Kept::<ActivityId, Thing>::load(Some(&store)).unwrap();
     let many = u32::try_from(REMEMBERED + REMEMBERED / 8).unwrap();
@@ -172,7 +175,7 @@ fn the_oldest_of_what_is_over_is_forgotten_but_stays_in_the_store() {
 
 #[test]
 fn no_more_of_a_log_is_read_than_is_kept() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let (store, _) = open(&folder).unwrap();
     let mut logs = Logs::<String, Thing>::load(Some(&store)).unwrap();
     let all = u32::try_from(KEPT).unwrap() + 5;
