@@ -92,7 +92,7 @@ impl RawSockets {
             .filter(|end| (end.own, end.other) == (own, other))
             .collect();
         let is_of_stack = tcp_ports(&packet).is_some_and(|(from, to)| {
-            stack.is_connection(SocketAddrV4::new(own, to), SocketAddrV4::new(other, from))
+            stack.knows((SocketAddrV4::new(own, to), SocketAddrV4::new(other, from)))
         });
         if ends.is_empty() || is_of_stack {
             return false;

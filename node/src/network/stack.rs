@@ -33,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LARGEST: usize = 61_440;
 /// How many frames may wait to be sent.
 const QUEUE: usize = 64;
+/// How many connections that have ended are remembered, as something may still come for them.
+const REMEMBERED: usize = 256;
 /// The first of the ports that connections begin at.
 const FIRST_PORT: u16 = 49152;
 
@@ -42,8 +44,13 @@ pub(super) struct Stack {
     cable: Cable,
     sockets: SocketSet<'static>,
     connections: Vec<Connection>,
+    /// The two ends of those that have ended, the last ones.
+    ended: VecDeque<Ends>,
     next_port: u16,
 }
+
+/// The requestor's end of a connection, and the other.
+type Ends = (SocketAddrV4, SocketAddrV4);
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +87,7 @@ impl Stack {
             cable,
             sockets: SocketSet::new(Vec::new()),
             connections: Vec::new(),
+            ended: VecDeque::new(),
             next_port: FIRST_PORT,
         }
     }
@@ -140,15 +148,14 @@ impl Stack {
     }
 
     /// The two ends of all connections.
-    pub(super) fn connections(&self) -> Vec<(SocketAddrV4, SocketAddrV4)> {
-        let ends = |connection: &Connection| (connection.local, connection.remote);
-        self.connections.iter().map(ends).collect()
+    pub(super) fn connections(&self) -> Vec<Ends> {
+        self.connections.iter().map(Connection::ends).collect()
     }
 
-    /// Whether there is a connection between two ends.
-    pub(super) fn is_connection(&self, own: SocketAddrV4, other: SocketAddrV4) -> bool {
+    /// Whether there is a connection between two ends, or was one not long ago.
+    pub(super) fn knows(&self, ends: Ends) -> bool {
         let mut connections = self.connections.iter();
-        connections.any(|connection| (connection.local, connection.remote) == (own, other))
+        connections.any(|connection| connection.ends() == ends) || self.ended.contains(&ends)
     }
 
     /// Takes in a frame.
@@ -176,6 +183,8 @@ impl Stack {
             let is_open = connection.work(socket, now, context);
             if !is_open {
                 self.sockets.remove(connection.handle);
+                self.ended.truncate(REMEMBERED - 1);
+                self.ended.push_front(connection.ends());
             }
             is_open
         };
@@ -185,6 +194,10 @@ impl Stack {
 }
 
 impl Connection {
+    fn ends(&self) -> Ends {
+        (self.local, self.remote)
+    }
+
     /// Passes on what can be passed on. False if there will be no more.
     fn work(&mut self, socket: &mut Socket<'_>, now: Instant, context: &mut Context<'_>) -> bool {
         if let Some((opening, _)) = &mut self.opening

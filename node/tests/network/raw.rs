@@ -1,6 +1,6 @@
 //! IP packets from the requestor to an instance, past the node's stack: its kernel answers them.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, ops::Range};
 
 use anyhow::{Context, ensure};
 use futures::{SinkExt, StreamExt};
@@ -10,17 +10,24 @@ use smoltcp::{
     phy::ChecksumCapabilities,
     wire::{Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet, Ipv4Repr},
 };
-use tokio::time::timeout;
-use tokio_tungstenite::{connect_async, tungstenite::Message};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Bytes, Message},
+};
 
 /// The requestor's, which it has as soon as it has opened a connection.
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 168, 7, 1);
+const IDENT: u16 = 9;
 
-/// Sends an echo request (ping) and has it answered, while connections to the same instance go on as before.
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Has echo requests (pings) answered while connections to the same instance go on, and when they have ended: of these,
+/// nothing comes.
 pub(crate) async fn kernels_answer(
     node: &LocalNode,
     network: &Network,
-    meanwhile: impl Future<Output = anyhow::Result<()>>,
+    connections: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<()> {
     let instance = network.hosts()["peer-1"];
     let url = format!(
@@ -30,35 +37,49 @@ pub(crate) async fn kernels_answer(
         node.app_key()
     );
     let (mut socket, _) = connect_async(url).await?;
-    meanwhile.await?;
+    let (connections, echoes) = tokio::join!(connections, echoes(&mut socket, instance, 0..10));
+    connections?;
+    echoes?;
+    self::echoes(&mut socket, instance, 10..20).await?;
+    socket.close(None).await?;
+    Ok(())
+}
+
+/// Sends requests with these numbers, and waits for the answer to each.
+async fn echoes(socket: &mut Socket, to: Ipv4Addr, numbers: Range<u16>) -> anyhow::Result<()> {
     let data = [7; 1400];
-    for number in 0.. {
-        ensure!(number < 60, "no answer");
+    for number in numbers {
         socket
-            .send(Message::binary(request(instance, number, &data)))
+            .send(Message::binary(request(to, number, &data)))
             .await?;
-        let Ok(answer) = timeout(Duration::from_secs(1), socket.next()).await else {
-            continue;
-        };
-        let answer = answer.context("the node says no more")??.into_data();
+        let mut answer = Message::Ping(Bytes::new());
+        while !answer.is_binary() {
+            answer = socket.next().await.context("the node says no more")??;
+        }
+        let answer = answer.into_data();
         let packet = Ipv4Packet::new_checked(&answer)?;
-        ensure!((packet.src_addr(), packet.dst_addr()) == (instance, OWN));
-        ensure!(packet.verify_checksum());
+        ensure!(
+            (packet.src_addr(), packet.dst_addr()) == (to, OWN),
+            "{packet}"
+        );
+        ensure!(packet.next_header() == IpProtocol::Icmp, "{packet}");
+        ensure!(packet.verify_checksum(), "{packet}");
         let echo = Icmpv4Packet::new_checked(packet.payload())?;
         let echo = Icmpv4Repr::parse(&echo, &ChecksumCapabilities::default())?;
-        let is_right =
-            matches!(echo, Icmpv4Repr::EchoReply { ident: 9, data: found, .. } if found == data);
-        ensure!(is_right, "{echo:?}");
-        break;
+        let expected = Icmpv4Repr::EchoReply {
+            ident: IDENT,
+            seq_no: number,
+            data: &data,
+        };
+        ensure!(echo == expected, "{echo:?}");
     }
-    socket.close(None).await?;
     Ok(())
 }
 
 fn request(to: Ipv4Addr, number: u16, data: &[u8]) -> Vec<u8> {
     let checksums = ChecksumCapabilities::default();
     let echo = Icmpv4Repr::EchoRequest {
-        ident: 9,
+        ident: IDENT,
         seq_no: number,
         data,
     };
