@@ -7,7 +7,7 @@
 //! ```
 //! A debit note tells what an activity has cost so far, an invoice what an agreement has cost in all.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ya_client_model::{
@@ -189,6 +189,9 @@ impl BillKind {
     }
 }
 
+/// How long it may take to answer a debit note; nobody does after that.
+const ANSWERED_WITHIN: TimeDelta = TimeDelta::hours(1);
+
 impl Bill {
     /// Which of the two it is.
     pub(crate) fn kind(&self) -> BillKind {
@@ -215,7 +218,9 @@ impl Bill {
                 Some(self.over_since.unwrap_or(self.created))
             }
             // A debit note that nobody has answered is followed by an invoice.
-            _ => (self.is_note() && self.paying.is_none()).then_some(self.created),
+            _ => {
+                (self.is_note() && self.paying.is_none()).then_some(self.created + ANSWERED_WITHIN)
+            }
         }
     }
 
