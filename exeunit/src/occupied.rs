@@ -12,7 +12,7 @@ use std::{
 
 use rustix::{
     fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, chmod, fchmod, openat, statat},
-    io::Errno,
+    io::{Errno, fcntl_dupfd_cloexec},
     process::Pid,
 };
 
@@ -62,7 +62,9 @@ fn count(folder: &OwnedFd, depth: usize) -> Result<u64, Problem> {
         return Err(Problem::TooDeep);
     }
     let mut bytes = 0;
-    for entry in Dir::read_from(folder).map_err(Problem::Unreadable)? {
+    // What is open is read, and not opened once more: by now, its mode may forbid that again.
+    let list = fcntl_dupfd_cloexec(folder, 0).and_then(Dir::new);
+    for entry in list.map_err(Problem::Unreadable)? {
         let entry = entry.map_err(Problem::Unreadable)?;
         let name = entry.file_name();
         if matches!(name.to_bytes(), b"." | b"..") {
