@@ -162,7 +162,7 @@ impl Meter {
         let sandbox = self.of.sandbox.borrow().clone();
         let counted = sandbox.as_ref().map(Monitor::counters);
         let custom = counted.unwrap_or_else(|| std::mem::take(&mut self.usage.custom));
-        let disk = self.look_at_disk(sandbox.as_ref()).await;
+        let (on_disk, places) = self.look_at_disk(sandbox.as_ref()).await;
         // Of a sandbox that has ended, the time is in this process's account.
         let sandbox = match sandbox {
             Some(sandbox) => sandbox.measure().await.unwrap_or_default(),
@@ -170,16 +170,12 @@ impl Meter {
         };
         let own = Account::of(Path::new("/proc/self")).unwrap_or_default();
         let own = Duration::from_secs_f64(own.ticks as f64 / clock_ticks_per_second() as f64);
-        let (volumes, hidden) = match disk {
-            Ok(bytes) => (bytes, Ok(())),
-            Err(exceeded) => (0, Err(exceeded)),
-        };
         let memory = sandbox.resident_bytes + sandbox.scratch_bytes;
-        let storage = volumes + sandbox.scratch_bytes;
+        let storage = on_disk + sandbox.scratch_bytes;
         // What is kept of output takes no more than is left, so that nobody comes to their end by it.
         let spool = self.of.disk.rest_takes(storage);
         let checked = self.of.limits.check(memory, storage);
-        if let Err(exceeded) = checked.and(hidden)
+        if let Err(exceeded) = checked.and(places)
             && let Some(tell) = self.exceeded.take()
         {
             // Who is on the way to the end already needs no reason.
@@ -197,8 +193,8 @@ impl Meter {
         };
     }
 
-    /// What lies on the disk, in bytes, unless it is more in one place than may be there.
-    async fn look_at_disk(&mut self, sandbox: Option<&Monitor>) -> Result<u64, Exceeded> {
+    /// What lies on the disk, in bytes, as far as it can be told; and whether each place has what it may have.
+    async fn look_at_disk(&mut self, sandbox: Option<&Monitor>) -> (u64, Result<(), Exceeded>) {
         let launcher = sandbox.and_then(Monitor::launcher);
         let sized = sandbox.map(Monitor::sized_folders).unwrap_or_default();
         let copies = sandbox.map(Monitor::copies).unwrap_or_default();
@@ -211,16 +207,16 @@ impl Meter {
             (sized, named, nameless)
         });
         let Ok((sized, named, nameless)) = looking.await else {
-            return Ok(0);
+            return (0, Ok(()));
         };
         self.nameless = nameless;
-        sized?;
-        let named = match named {
+        let (named, hidden) = match named {
+            Ok(bytes) => (bytes, Ok(())),
             // A runtime of somebody else's may have files that are not to be read: it counts them itself.
-            Err(_) if launcher.is_none() => 0,
-            named => named?,
+            Err(_) if launcher.is_none() => (0, Ok(())),
+            Err(hidden) => (0, Err(hidden.into())),
         };
-        Ok(named + self.nameless.bytes)
+        (named + self.nameless.bytes, sized.and(hidden))
     }
 }
 
@@ -263,8 +259,8 @@ struct Nameless {
 }
 
 impl Nameless {
-    /// The share of the time between two looks that one may take.
-    const SHARE: u32 = 10;
+    /// How many times as long as a look it is until the next.
+    const REST: u32 = 10;
 
     /// Looks for files that the programs below a process have open, on the disk of a folder. Blocks.
     fn look(&mut self, launcher: Option<Pid>, folder: &Path) {
@@ -277,7 +273,7 @@ impl Nameless {
             .zip(device)
             .map(|(launcher, device)| occupied::unlinked(launcher, device));
         self.bytes = found.unwrap_or_default();
-        self.rest_until = Some(Instant::now() + begun.elapsed() * Self::SHARE);
+        self.rest_until = Some(Instant::now() + begun.elapsed() * Self::REST);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     pin::pin,
 };
 
@@ -13,6 +13,7 @@ use super::Machine;
 use crate::{
     bridge::{self, SinkWriter},
     cause::in_one_line,
+    remove_tree,
     sandbox::{Output, RunError, SandboxGone, Task, pack, unpack},
     threads::Threads,
 };
@@ -139,11 +140,7 @@ fn is_empty(folder: &Path) -> bool {
 
 fn empty(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
-        let path: PathBuf = entry?.path();
-        match path.symlink_metadata()?.is_dir() {
-            true => fs::remove_dir_all(path)?,
-            false => fs::remove_file(path)?,
-        }
+        remove_tree(&entry?.path())?;
     }
     Ok(())
 }
