@@ -276,7 +276,9 @@ impl Spool {
             if taken + bytes <= limit {
                 break;
             }
-            if let Some(kept) = self.batches.get_mut(oldest) {
+            if let Some(kept) = self.batches.get_mut(oldest)
+                && kept.outputs.on_disk() > 0
+            {
                 taken -= kept.outputs.on_disk();
                 kept.give_up_outputs(&self.folder);
             }

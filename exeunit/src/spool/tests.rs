@@ -82,6 +82,13 @@ fn outputs_that_have_no_room_are_not_missed_in_silence() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut spool = Spool::new(folder.path().to_owned(), Arc::new(Disk::new(0)));
     let outputs = |mebibytes: usize| [Some(CommandOutput::Bin(vec![1; mebibytes << 20])), None];
+    // Its events are on the disk, and its output, which is short, is not.
+    let short = || [Some(CommandOutput::Str("short".to_owned())), None];
+    spool
+        .tell(&output("short", 100_000))
+        .expect("there is room");
+    spool.keep("short", 0, short()).expect("there is room");
+    spool.end("short");
     spool.keep("old", 0, outputs(4)).expect("there is room");
     spool.end("old");
     for index in 0..3 {
@@ -99,6 +106,7 @@ fn outputs_that_have_no_room_are_not_missed_in_silence() {
     for index in 0..4 {
         assert_eq!(spool.outputs("new", index).expect("it is kept"), outputs(4));
     }
+    assert_eq!(spool.outputs("short", 0).expect("it is kept"), short());
 }
 
 #[test]
